@@ -1,0 +1,121 @@
+"""Floor 0: the operations that decide speed, one implementation a framework, chosen once at import.
+
+Only this folder imports torch, jax or tensorflow. `reference` is the definition of correct; a twin overrides what it does faster.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from keras_resnet.backend import choice
+
+choice.check()
+
+import keras  # noqa: E402  (the check above must come first)
+
+from keras_resnet.backend import geometry, reference  # noqa: E402
+
+__all__ = [
+    "FoldedKernel",
+    "add_relu",
+    "average_pool2d",
+    "batch_norm_inference",
+    "batch_norm_training",
+    "conv2d",
+    "conv_norm_inference",
+    "geometry",
+    "global_average_pool2d",
+    "inner_format",
+    "max_pool2d",
+    "prepare_kernel",
+    "prepare_optimizer",
+    "remat",
+    "turn",
+    "use_reference",
+]
+
+_TWINS = {"torch", "jax", "tensorflow"}
+_twin = importlib.import_module(f"{__name__}.{keras.backend.backend()}") if keras.backend.backend() in _TWINS else reference
+_fold = getattr(_twin, "conv_norm_folded", None)
+_reference_forced = False
+
+
+@contextlib.contextmanager
+def use_reference() -> Iterator[None]:
+    """Runs the plain path, written in `keras.ops`, instead of the backend's fast one.
+
+    ```python
+    with keras_resnet.backend.use_reference():
+        expected = model(images)
+    ```
+
+    For tests and for hunting a difference. What is compiled already (`model.predict`, `jax.jit`, `tf.function`) keeps the path it was
+    traced with. Holds for the whole process, all threads included.
+    """
+    global _reference_forced
+    before, _reference_forced = _reference_forced, True
+    try:
+        yield
+    finally:
+        _reference_forced = before
+
+
+def _choose(name: str) -> Callable:
+    plain = getattr(reference, name)
+    fast = getattr(_twin, name, plain)
+    if fast is plain:
+        return plain
+
+    def operation(*args, **kwargs):
+        return plain(*args, **kwargs) if _reference_forced else fast(*args, **kwargs)
+
+    operation.__name__ = operation.__qualname__ = name
+    operation.__doc__ = plain.__doc__
+    return operation
+
+
+FoldedKernel = getattr(_twin, "FoldedKernel", reference.FoldedKernel)
+add_relu = _choose("add_relu")
+average_pool2d = _choose("average_pool2d")
+batch_norm_inference = _choose("batch_norm_inference")
+batch_norm_training = _choose("batch_norm_training")
+conv2d = _choose("conv2d")
+global_average_pool2d = _choose("global_average_pool2d")
+inner_format = getattr(_twin, "inner_format", reference.inner_format)
+turn = _choose("turn")
+max_pool2d = _choose("max_pool2d")
+prepare_kernel = _choose("prepare_kernel")
+prepare_optimizer = _choose("prepare_optimizer")
+remat = _choose("remat")
+
+
+def conv_norm_inference(
+    x: Any,
+    kernel: Any,
+    bias: Any,
+    norm: tuple | None,
+    strides: geometry.Pair,
+    padding: geometry.Padding,
+    dilation: geometry.Pair,
+    data_format: str,
+    relu: bool = False,
+    add: Any = None,
+    memory: Any = None,
+) -> Any:
+    """`relu(norm(conv(x)) + add)` with frozen statistics, which a twin may fold into one kernel.
+
+    Args:
+        norm: `(gamma, beta, mean, variance, epsilon)` or `None`.
+        relu: whether to end in a ReLU.
+        add: a tensor of the output's shape, or `None`.
+        memory: where a twin may keep folded kernels, a `FoldedKernel`.
+    """
+    if memory is not None and _fold is not None and not _reference_forced:
+        y = _fold(x, kernel, bias, norm, strides, padding, dilation, data_format, relu, add, memory)
+        if y is not None:
+            return y
+    y = conv2d(x, kernel, bias, strides, padding, dilation, data_format)
+    if norm is not None:
+        y = batch_norm_inference(y, *norm, axis=1 if data_format == "channels_first" else -1)
+    return add_relu(y, add, relu)

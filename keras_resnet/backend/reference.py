@@ -1,0 +1,194 @@
+"""Every operation of the library written in `keras.ops`: the definition of correct, and what any other Keras backend runs.
+
+A twin (`torch.py`, `jax.py`, `tensorflow.py`) may only be faster, never different.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_resnet.backend import geometry
+
+Tensor = Any
+
+
+def spatial_axes(data_format: str) -> tuple[int, int]:
+    return (2, 3) if data_format == "channels_first" else (1, 2)
+
+
+def channel_shape(vector: Tensor, ndim: int, axis: int) -> Tensor:
+    """A vector of one number a channel, shaped to broadcast over an `ndim`-dimensional tensor."""
+    shape = [1] * ndim
+    shape[axis] = -1
+    return ops.reshape(vector, shape)
+
+
+def pad2d(x: Tensor, pads: tuple, data_format: str, value: float = 0.0) -> Tensor:
+    if not any(map(any, pads)):
+        return x
+    width = ((0, 0), (0, 0), *pads) if data_format == "channels_first" else ((0, 0), *pads, (0, 0))
+    return ops.pad(x, width, mode="constant", constant_values=value)
+
+
+def inner_format(data_format: str) -> str:
+    """The data format in which a block computes; its input and output keep the layer's own."""
+    return data_format
+
+
+def turn(x: Tensor, source: str, target: str) -> Tensor:
+    """`x` from one data format to the other."""
+    if source == target:
+        return x
+    return ops.transpose(x, (0, 3, 1, 2) if target == "channels_first" else (0, 2, 3, 1))
+
+
+def prepare_kernel(kernel: keras.Variable) -> None:
+    """Stores a fresh kernel as this backend likes it best. Values and logical shape stay as they are."""
+
+
+def prepare_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
+    """Stores what a built optimizer keeps for each of `variables` as `prepare_kernel` stores the variable."""
+
+
+def conv2d(
+    x: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None = None,
+    strides: geometry.Pair = (1, 1),
+    padding: geometry.Padding = "valid",
+    dilation: geometry.Pair = (1, 1),
+    data_format: str = "channels_last",
+) -> Tensor:
+    """2-D cross-correlation.
+
+    Args:
+        x: `(n, height, width, channels)`, or `(n, channels, height, width)` for `"channels_first"`.
+        kernel: `(height, width, channels / groups, filters)`; cast to the type of `x`. Its third axis tells the groups.
+        bias: `(filters,)` or `None`.
+        strides, dilation: two integers.
+        padding: `"valid"`, `"same"` (Keras's, heavier at the bottom and right), or pixels a side `(height, width)`.
+    """
+    if not isinstance(padding, str):
+        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format)
+        padding = "valid"
+    y = ops.conv(x, ops.cast(kernel, x.dtype), strides, padding, data_format, dilation)
+    if bias is None:
+        return y
+    axis = 1 if data_format == "channels_first" else -1
+    return y + channel_shape(ops.cast(bias, y.dtype), 4, axis)
+
+
+def batch_statistics(
+    x: Tensor, axis: int, mask: Tensor | None = None, synchronized: bool = False, replicas: int = 1
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and (biased) variance of each channel, and over how many numbers they were taken.
+
+    `mask` (one dimension less than `x`) leaves out the places where it is false. `synchronized` takes them over all `replicas` of a
+    TensorFlow strategy.
+    """
+    axis %= x.ndim
+    axes = [i for i in range(x.ndim) if i != axis]
+    if mask is None:
+        mean, variance = ops.moments(x, axes, synchronized=synchronized)
+        count = 1.0
+        for i in axes:
+            count = count * ops.cast(ops.shape(x)[i], "float32")
+        return mean, variance, ops.convert_to_tensor(count * replicas)
+    weights = ops.broadcast_to(ops.expand_dims(ops.cast(mask, x.dtype), -1), ops.shape(x))
+    count = ops.sum(weights, axes)
+    mean = ops.sum(x * weights, axes) / ops.maximum(count, 1.0)
+    centred = (x - channel_shape(mean, x.ndim, axis)) * weights
+    return mean, ops.sum(centred * centred, axes) / ops.maximum(count, 1.0), count
+
+
+def batch_norm_training(
+    x: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+    moving_mean: keras.Variable,
+    moving_variance: keras.Variable,
+    momentum: float,
+    epsilon: float,
+    axis: int = -1,
+    mask: Tensor | None = None,
+    synchronized: bool = False,
+    replicas: int = 1,
+) -> Tensor:
+    """Normalizes by the batch's own mean and (biased) variance, and moves the two variables towards them.
+
+    `moving <- momentum * moving + (1 - momentum) * batch`, the variance by its unbiased estimate n / (n - 1), as PyTorch and
+    TensorFlow's fused kernel do. Statistics are float32 (float64 for float64 inputs); the output has the type of `x`.
+    """
+    dtype = keras.backend.result_type(x.dtype, "float32")
+    wide = ops.cast(x, dtype)
+    mean, variance, count = batch_statistics(wide, axis, mask, synchronized, replicas)
+    unbiased = variance * ops.cast(count / ops.maximum(count - 1.0, 1.0), dtype)
+    for moving, batch in ((moving_mean, mean), (moving_variance, unbiased)):
+        moving.assign(moving * momentum + ops.stop_gradient(ops.cast(batch, moving.dtype)) * (1.0 - momentum))
+    return ops.cast(_normalize(wide, gamma, beta, mean, variance, epsilon, axis), x.dtype)
+
+
+def batch_norm_inference(
+    x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float, axis: int = -1
+) -> Tensor:
+    """Normalizes by given statistics; float32 inside (float64 for float64 inputs), the output has the type of `x`."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    return ops.cast(_normalize(wide, gamma, beta, mean, variance, epsilon, axis), x.dtype)
+
+
+def _normalize(x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float, axis: int) -> Tensor:
+    scale = ops.rsqrt(ops.cast(variance, x.dtype) + epsilon)
+    if gamma is not None:
+        scale = scale * ops.cast(gamma, x.dtype)
+    y = (x - channel_shape(ops.cast(mean, x.dtype), x.ndim, axis)) * channel_shape(scale, x.ndim, axis)
+    return y if beta is None else y + channel_shape(ops.cast(beta, x.dtype), x.ndim, axis)
+
+
+class FoldedKernel:
+    """Where a convolution keeps its kernel with the normalization folded in; empty where the framework folds in its own graph."""
+
+    def clear(self) -> None:
+        """Forgets the folded kernel, and frees its memory."""
+
+
+def add_relu(y: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor:
+    """`relu(y + add)`. May overwrite `y`, which nobody else may hold; never `add`."""
+    if add is not None:
+        y = y + add
+    return ops.relu(y) if relu else y
+
+
+def max_pool2d(
+    x: Tensor, pool_size: geometry.Pair, strides: geometry.Pair, padding: geometry.Padding, data_format: str = "channels_last"
+) -> Tensor:
+    """Largest value of each window; what is padded never wins."""
+    if not isinstance(padding, str):
+        lowest = float("-inf") if "float" in keras.backend.standardize_dtype(x.dtype) else 0
+        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format, value=lowest)
+        padding = "valid"
+    return ops.max_pool(x, pool_size, strides, padding, data_format)
+
+
+def average_pool2d(
+    x: Tensor, pool_size: geometry.Pair, strides: geometry.Pair, padding: geometry.Padding, data_format: str = "channels_last"
+) -> Tensor:
+    """Mean of each window, over the pixels that exist: what is padded does not count."""
+    if isinstance(padding, str):
+        return ops.average_pool(x, pool_size, strides, padding, data_format)
+    pads = ((padding[0],) * 2, (padding[1],) * 2)
+    total = ops.average_pool(pad2d(x, pads, data_format), pool_size, strides, "valid", data_format)
+    share = ops.average_pool(pad2d(ops.ones_like(x), pads, data_format), pool_size, strides, "valid", data_format)
+    return total / share
+
+
+def global_average_pool2d(x: Tensor, data_format: str = "channels_last") -> Tensor:
+    """Mean over height and width, `(n, channels)`; summed in float32, given in the type of `x`."""
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    return ops.cast(ops.mean(wide, spatial_axes(data_format)), x.dtype)
+
+
+def remat(function: Callable) -> Callable:
+    """`function`, its intermediate results recomputed in the backward pass instead of kept. Positional tensors only."""
+    return keras.remat(function)

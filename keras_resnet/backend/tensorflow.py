@@ -1,0 +1,138 @@
+"""Twin for TensorFlow: its fused batch normalization, and padding that stays on the fast convolution kernels."""
+
+import keras
+import tensorflow as tf
+
+from keras_resnet.backend import geometry, reference
+
+_FUSED = (tf.float32, tf.bfloat16, tf.float16)
+
+
+def _transposed(data_format: str) -> bool:
+    """Whether channels-first data is turned around each operation: TensorFlow's CPU kernels want channels last."""
+    return data_format == "channels_first" and not tf.config.list_logical_devices("GPU")
+
+
+def _to_last(x):
+    return tf.transpose(x, (0, 2, 3, 1))
+
+
+def _to_first(x):
+    return tf.transpose(x, (0, 3, 1, 2))
+
+
+def _pads(x, windows, strides, padding, data_format):
+    height, width = reference.spatial_axes(data_format)
+    sizes = (x.shape[height], x.shape[width])
+    if padding == "same" and max(strides) > 1 and None in sizes:
+        return None
+    return geometry.paddings(sizes, windows, strides, padding)
+
+
+def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1), data_format="channels_last"):
+    """`tf.nn.conv2d` itself, groups included: Keras compiles grouped convolutions by XLA on each call (13 ms).
+
+    Symmetric padding becomes "SAME" where the two agree (stride 1) and `tf.pad` with "VALID" elsewhere on a CPU: its explicit padding
+    leaves oneDNN and trains bfloat16 at 0.37 images/s instead of 17.8 (ResNet-50, batch 16, two cores).
+    """
+    if _transposed(data_format):
+        return _to_first(conv2d(_to_last(x), kernel, bias, strides, padding, dilation))
+    kernel = tf.cast(tf.convert_to_tensor(kernel), x.dtype)
+    windows = tuple((int(size) - 1) * rate + 1 for size, rate in zip(kernel.shape[:2], dilation, strict=True))
+    pads = _pads(x, windows, strides, padding, data_format)
+    first = data_format == "channels_first"
+    if pads is None:
+        mode = "SAME"
+    elif not any(map(any, pads)):
+        mode = "VALID"
+    elif max(strides) == 1 and all(before == after == (window - 1) / 2 for (before, after), window in zip(pads, windows, strict=True)):
+        mode = "SAME"
+    else:
+        x, mode = reference.pad2d(x, pads, data_format), "VALID"
+    around = (lambda hw: (1, 1, *hw)) if first else (lambda hw: (1, *hw, 1))
+    layout = "NCHW" if first else "NHWC"
+    y = tf.nn.conv2d(x, kernel, around(strides), mode, data_format=layout, dilations=around(dilation))
+    return y if bias is None else tf.nn.bias_add(y, tf.cast(tf.convert_to_tensor(bias), y.dtype), data_format=layout)
+
+
+def _fused_norm(x, gamma, beta, mean, variance, epsilon, axis, is_training):
+    """`FusedBatchNormV3`; in training it gives the batch's mean and its unbiased variance."""
+    channels = x.shape[axis]
+    gamma = tf.ones((channels,), tf.float32) if gamma is None else tf.convert_to_tensor(gamma)
+    beta = tf.zeros((channels,), tf.float32) if beta is None else tf.convert_to_tensor(beta)
+    data_format = "channels_first" if axis % 4 == 1 else "channels_last"
+    if _transposed(data_format):
+        y, *statistics = _fused_norm(_to_last(x), gamma, beta, mean, variance, epsilon, -1, is_training)
+        return _to_first(y), *statistics
+    y, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x,
+        scale=gamma,
+        offset=beta,
+        mean=mean,
+        variance=variance,
+        epsilon=epsilon,
+        exponential_avg_factor=1.0,
+        data_format="NCHW" if data_format == "channels_first" else "NHWC",
+        is_training=is_training,
+    )
+    return y, mean, variance
+
+
+def _is_fusable(x, axis):
+    return len(x.shape) == 4 and axis % 4 in (1, 3) and x.dtype in _FUSED and x.shape[axis] is not None
+
+
+def batch_norm_training(
+    x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis=-1, mask=None, synchronized=False, replicas=1
+):
+    """Keras takes the moments in two passes and normalizes in a third, float32 throughout.
+
+    ResNet-50 training, batch 16, two cores, with this and `conv2d`: 1.31 times keras.applications in float32, 1.78 in bfloat16.
+    """
+    if mask is not None or synchronized or not _is_fusable(x, axis) or moving_mean.dtype != "float32":
+        replicas = tf.distribute.get_strategy().num_replicas_in_sync if synchronized else 1
+        return reference.batch_norm_training(
+            x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, synchronized, replicas
+        )
+    empty = tf.constant([], tf.float32)
+    y, mean, variance = _fused_norm(x, gamma, beta, empty, empty, epsilon, axis, is_training=True)
+    for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
+        moving.assign(moving.value * momentum + tf.stop_gradient(batch) * (1.0 - momentum))
+    return y
+
+
+def batch_norm_inference(x, gamma, beta, mean, variance, epsilon, axis=-1):
+    """A kernel that grappler fuses with the convolution before it and the ReLU behind it."""
+    if not _is_fusable(x, axis) or mean.dtype != "float32":
+        return reference.batch_norm_inference(x, gamma, beta, mean, variance, epsilon, axis)
+    mean, variance = tf.convert_to_tensor(mean), tf.convert_to_tensor(variance)
+    return _fused_norm(x, gamma, beta, mean, variance, epsilon, axis, is_training=False)[0]
+
+
+def add_relu(y, add=None, relu=False):
+    if add is not None:
+        y = y + add
+    return tf.nn.relu(y) if relu else y
+
+
+def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
+    if _transposed(data_format):
+        return _to_first(max_pool2d(_to_last(x), pool_size, strides, padding))
+    pads = _pads(x, pool_size, strides, padding, data_format)
+    layout = "NCHW" if data_format == "channels_first" else "NHWC"
+    if pads is None:
+        return tf.nn.max_pool2d(x, pool_size, strides, "SAME", layout)
+    if any(map(any, pads)):
+        x = reference.pad2d(x, pads, data_format, value=x.dtype.min if x.dtype.is_integer else float("-inf"))
+    return tf.nn.max_pool2d(x, pool_size, strides, "VALID", layout)
+
+
+def average_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
+    if _transposed(data_format):
+        return _to_first(average_pool2d(_to_last(x), pool_size, strides, padding))
+    return reference.average_pool2d(x, pool_size, strides, padding, data_format)
+
+
+def remat(function):
+    """`tf.recompute_grad`, which takes and returns tensors only."""
+    return tf.recompute_grad(function)

@@ -1,0 +1,85 @@
+"""The base of our composite layers: its configuration is its constructor's arguments, and its children are built by hand."""
+
+import inspect
+from typing import Any
+
+import keras
+
+from keras_resnet import backend
+from keras_resnet.backend import geometry
+
+
+class ConfiguredLayer(keras.layers.Layer):
+    """A Keras layer that keeps each constructor argument as an attribute of that name, and saves those.
+
+    A subclass's `__init__` ends in `self.keep(locals())`.
+    """
+
+    def keep(self, arguments: dict) -> None:
+        """Stores the arguments of the calling constructor as attributes; activations and data formats in their full form."""
+        for name in _parameters(arguments["__class__"]):
+            value = arguments[name]
+            if name == "activation":
+                value = keras.activations.get(value)
+            elif name == "data_format":
+                value = geometry.standardize_data_format(value, keras.config.image_data_format())
+            setattr(self, name, value)
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the channels in this layer's input and output."""
+        return 1 if self.data_format == "channels_first" else -1
+
+    @property
+    def inner_format(self) -> str:
+        """The data format in which the children compute: this backend's favourite."""
+        return backend.inner_format(self.data_format)
+
+    def enter(self, x: Any) -> Any:
+        """The input in the compute type and the inner format."""
+        if keras.backend.standardize_dtype(x.dtype) != self.compute_dtype:
+            x = keras.ops.cast(x, self.compute_dtype)
+        return backend.turn(x, self.data_format, self.inner_format)
+
+    def leave(self, y: Any) -> Any:
+        """The output in the layer's own format."""
+        return backend.turn(y, self.inner_format, self.data_format)
+
+    def build_child(self, child: keras.layers.Layer, channels: int) -> None:
+        """Builds a child for images of any size in the inner format."""
+        first = self.inner_format == "channels_first"
+        child.build((None, channels, None, None) if first else (None, None, None, channels))
+
+    def finish_build(self) -> None:
+        """Passes `trainable` on to children that did not exist when it was set, so that freezing before building holds."""
+        if not self.trainable:
+            self.trainable = False
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict:
+        arguments = {}
+        for base in type(self).__mro__:
+            if issubclass(base, ConfiguredLayer) and "__init__" in vars(base):
+                arguments.update({name: getattr(self, name) for name in _parameters(base)})
+        if callable(arguments.get("activation")):
+            arguments["activation"] = keras.activations.serialize(arguments["activation"])
+        return {**super().get_config(), **arguments}
+
+
+def _parameters(cls: type) -> list[str]:
+    parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    return [p.name for p in parameters if p.kind != p.VAR_KEYWORD and p.name != "self"]
+
+
+def check_choice(name: str, value: Any, allowed: tuple) -> None:
+    """Raises unless `value` is one of the `allowed` ones of argument `name`."""
+    if value not in allowed:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {name}={value!r}.")
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raises unless `value` is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"`{name}` must be an integer of at least 1. Received: {name}={value!r}.")

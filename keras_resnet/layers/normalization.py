@@ -1,0 +1,81 @@
+"""Normalization: batch normalization with one rule for its statistics on all backends, and the choice of a norm by name."""
+
+import math
+from typing import Any
+
+import keras
+
+from keras_resnet import backend
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Keras's `BatchNormalization`, by the framework's fused kernels, its moving variance unbiased on every backend.
+
+    `y = gamma * (x - mean) / sqrt(variance + epsilon) + beta`; in training with the batch's mean and biased variance, else with the moving
+    ones. PyTorch and TensorFlow's fused kernel move the variance by the unbiased estimate n / (n - 1), Keras by the biased one: here it is
+    the former everywhere, so that a network trained on one backend has the statistics it would have on another.
+
+    Args: those of `keras.layers.BatchNormalization`; `renorm=True` is not supported. `trainable=False` freezes the statistics.
+
+    Input and output shape: any, with the channels on `axis`. The output has the layer's compute type; statistics are float32 inside.
+
+    Raises:
+        ValueError: for `renorm=True`; use `keras.layers.BatchNormalization` for that.
+
+    Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
+    """
+
+    def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any):
+        super().__init__(axis, momentum, epsilon, **kwargs)
+        if self.renorm:
+            raise ValueError("renorm=True is not supported here. Use keras.layers.BatchNormalization for batch renormalization.")
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if keras.backend.standardize_dtype(inputs.dtype) != self.compute_dtype:
+            inputs = keras.ops.cast(inputs, self.compute_dtype)
+        if not (training and self.trainable):
+            return backend.batch_norm_inference(inputs, *self.operands(), axis=self.axis)
+        gamma, beta, *_, epsilon = self.operands()
+        statistics = (self.moving_mean, self.moving_variance, self.momentum)
+        if mask is None and not self.synchronized:
+            return backend.batch_norm_training(inputs, gamma, beta, *statistics, epsilon, self.axis)
+        if mask is not None and len(mask.shape) != len(inputs.shape) - 1:
+            raise ValueError(
+                f"The mask must have one dimension less than the inputs. Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}."
+            )
+        return backend.batch_norm_training(inputs, gamma, beta, *statistics, epsilon, self.axis, mask, self.synchronized)
+
+    def operands(self) -> tuple:
+        """Gamma, beta, moving mean, moving variance as tensors, and epsilon, for the operations of `keras_resnet.backend`."""
+        gamma = None if self.gamma is None else self.gamma.value
+        beta = None if self.beta is None else self.beta.value
+        return gamma, beta, self.moving_mean.value, self.moving_variance.value, self.epsilon
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None, mask: Any = None) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+
+
+NORMS = ("batch", "group", None)
+
+
+def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = "ones") -> Any:
+    """The norm that `parent.norm` names, built as its child: `"batch"`, `"group"`, or `None` for none.
+
+    `"group"` has 32 groups, or fewer where 32 do not divide the channels (their greatest common divisor).
+    """
+    if parent.norm is None:
+        return None
+    common = dict(
+        axis=1 if parent.inner_format == "channels_first" else -1,
+        epsilon=parent.norm_epsilon,
+        gamma_initializer=gamma_initializer,
+        dtype=parent.dtype_policy,
+        name=name,
+    )
+    if parent.norm == "group":
+        norm = keras.layers.GroupNormalization(math.gcd(channels, 32), **common)
+    else:
+        norm = BatchNormalization(momentum=parent.norm_momentum, **common)
+    parent.build_child(norm, channels)
+    return norm

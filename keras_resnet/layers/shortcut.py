@@ -1,0 +1,119 @@
+"""The other way around a residual branch: as it is, subsampled and padded with zeros, or projected."""
+
+from typing import Any
+
+import keras
+
+from keras_resnet import backend
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
+from keras_resnet.layers.conv_norm import conv_norm
+from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.normalization import create_norm
+
+KINDS = ("identity", "projection", "projection_all", "avg_pool")
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class Shortcut(ConfiguredLayer):
+    """Brings a block's input to the shape of its branch.
+
+    ```
+    "identity"                        x -- every s-th pixel -- zeros for the new channels        (option A, no weights)
+    "projection", "projection_all"    x -- conv 1x1, f, /s -- norm                               (options B and C)
+    "avg_pool"                        x -- mean 2x2, /s -- conv 1x1, f -- norm                   (option D)
+    ```
+
+    Args:
+        filters: channels of the branch's output.
+        strides: step of the branch in pixels.
+        dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size.
+        kind: one of the four above.
+        zero_padding: where `"identity"` puts the new channels: at the `"end"`, or half on `"both"` sides as some CIFAR weights expect.
+        norm: `"batch"`, `"group"` or `None`.
+        use_bias: whether the convolution has a bias.
+        norm_momentum, norm_epsilon: of the norm.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+
+    Input shape: `(n, height, width, channels)`, or channels first. Output shape: `filters` channels, `ceil(size / strides)` pixels a side.
+
+    Raises:
+        ValueError: at an unknown `kind`, and for `"identity"` with fewer filters than input channels.
+
+    Source: options A to C He et al. 2015, arXiv:1512.03385; option D He et al. 2018, "Bag of tricks", arXiv:1812.01187.
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        strides: int = 1,
+        dilation_rate: int = 1,
+        kind: str = "projection",
+        zero_padding: str = "end",
+        norm: str | None = "batch",
+        use_bias: bool = False,
+        norm_momentum: float = 0.9,
+        norm_epsilon: float = 1e-5,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        check_choice("kind", kind, KINDS)
+        check_choice("zero_padding", zero_padding, ("end", "both"))
+        check_count("filters", filters)
+        check_count("strides", strides)
+        self.keep(locals())
+        self.conv: Any = None
+        self.norm_layer: Any = None
+        self.pools = kind == "avg_pool" and max(strides, dilation_rate) > 1
+        self.new_channels = 0
+
+    def build(self, input_shape: tuple) -> None:
+        channels = input_shape[self.channel_axis]
+        if self.kind == "identity":
+            self.new_channels = self.filters - channels
+            if self.new_channels < 0:
+                raise ValueError(
+                    f'shortcut="identity" can add channels, not remove them: {channels} come in, {self.filters} go out. '
+                    'Use shortcut="projection".'
+                )
+            return
+        self.conv = Conv2D(
+            self.filters,
+            1,
+            strides=1 if self.kind == "avg_pool" else self.strides,
+            use_bias=self.use_bias,
+            kernel_initializer=HeNormal(),
+            data_format=self.inner_format,
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.build_child(self.conv, channels)
+        self.norm_layer = create_norm(self, "norm", self.filters)
+        self.finish_build()
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.leave(self.bring(self.enter(inputs), training))
+
+    def bring(self, x: Any, training: bool | None) -> Any:
+        """`call` for a block, whose data is in the inner format already."""
+        if self.kind == "identity":
+            return self._identity(x)
+        if self.pools:
+            x = backend.average_pool2d(x, (2, 2), (self.strides, self.strides), "same", self.inner_format)
+        return conv_norm(x, self.conv, self.norm_layer, training)
+
+    def _identity(self, x: Any) -> Any:
+        first = self.inner_format == "channels_first"
+        if self.strides > 1:
+            x = x[:, :, :: self.strides, :: self.strides] if first else x[:, :: self.strides, :: self.strides]
+        if self.new_channels == 0:
+            return x
+        before = self.new_channels // 2 if self.zero_padding == "both" else 0
+        pads = [(0, 0)] * 4
+        pads[1 if first else 3] = (before, self.new_channels - before)
+        return keras.ops.pad(x, pads)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        windows, strides = (1, 1), (self.strides, self.strides)
+        return backend.geometry.window_output_shape(input_shape, self.filters, windows, strides, "same", self.data_format)

@@ -1,0 +1,16 @@
+"""What a table of variants holds: one `Row` a network."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One network: what differs from its builder's defaults, and how many trainable parameters it has with its own classes."""
+
+    settings: Mapping[str, Any]
+    params: int
+    builder: Callable[..., keras.Model]

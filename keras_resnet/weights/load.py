@@ -1,0 +1,129 @@
+"""The one loader: every tensor of a file used once, every variable of the model set once, or nothing changed at all."""
+
+import difflib
+import os
+import pathlib
+import re
+import tempfile
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+
+from keras_resnet.weights import read, rename
+
+# In Keras's files, and part of training rather than of the network: the optimizer's state, and where random numbers stand.
+NOT_WEIGHTS = r"(optimizer|vars)/.*|.*seed_generator/vars/0"
+LISTED = 8  # how many names of a kind an error spells out
+
+
+def check_source(weights: Any) -> pathlib.Path:
+    """The path that `weights` names. Raises where it cannot be a weights file, before anything is built or read."""
+    if not isinstance(weights, (str, os.PathLike)):
+        raise ValueError(f"`weights` must be None or the path of a file. Received: weights={weights!r}.")
+    path = pathlib.Path(weights)
+    if path.suffix == "" and not path.exists():
+        raise ValueError(
+            f"`weights` must be None or the path of a file ending in {', '.join(read.SUFFIXES)}. Received: weights={os.fspath(weights)!r}. "
+            "Names of published weights are not known to this version."
+        )
+    read.suffix_of(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no weights file at {str(path)!r} (working directory {os.getcwd()}).")
+    return path
+
+
+def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
+    """Sets all variables of `model` from a file, or raises and leaves them as they were.
+
+    Args:
+        model: a network of the zoo.
+        weights: `.safetensors` with timm's or torchvision's keys, our own `.weights.h5`, or a `.keras` file, of which only the numbers
+            are read.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, of another kind, holds a number that is not finite, or does not fit: the error lists what is
+            missing, left over or misshapen, with the nearest names.
+    """
+    path = check_source(weights)
+    if read.suffix_of(path) == ".safetensors":
+        variables = rename.torch_keys(model)
+        shapes = {key: rename.shape_in_torch(variable) for key, variable in variables.items()}
+        arrays = read.read_safetensors(path)
+        unused = rename.IGNORED if any(layer.name == "head" for layer in model.layers) else f"{rename.IGNORED}|{rename.HEAD}"
+        arrays = {key: array for key, array in arrays.items() if not re.fullmatch(unused, key)}
+        turn = rename.from_torch
+    else:
+        variables = h5_variables(model)
+        shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
+        arrays = read.read_h5(path, shapes)
+        arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(NOT_WEIGHTS, key)}
+        turn = np.asarray
+    check_fit(path, model.name, shapes, arrays)
+    for key, variable in variables.items():
+        variable.assign(turn(arrays[key]))
+
+
+def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:
+    """Where Keras keeps each variable of `model` in an HDF5 file: dataset path to variable.
+
+    Keras itself is asked, and so stays the only one who knows: the model is saved with every variable showing its own number in place of
+    its values.
+    """
+    variables = model.weights
+    numbers = [np.broadcast_to(np.asarray(number, variable.dtype), variable.shape) for number, variable in enumerate(variables)]
+    found: dict[str, keras.Variable] = {}
+
+    def visit(key: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.size:
+            found[key] = variables[int(item[(0,) * item.ndim])]
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "numbers.weights.h5")
+        with keras.StatelessScope(state_mapping=list(zip(variables, numbers, strict=True))):
+            model.save_weights(path)
+        with h5py.File(path, "r") as file:
+            file.visititems(visit)
+    return found
+
+
+def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], arrays: dict[str, np.ndarray]) -> None:
+    """Raises one `ValueError` that lists everything by which the tensors of a file and the variables of a model differ."""
+    missing = [key for key in shapes if key not in arrays]
+    left_over = [key for key in arrays if key not in shapes]
+    misshapen = [key for key in shapes if key in arrays and tuple(arrays[key].shape) != shapes[key]]
+    wrong_type = [key for key in shapes if key in arrays and arrays[key].dtype.kind not in "fiu"]
+    if missing or left_over or misshapen or wrong_type:
+        problems = [
+            _listing("missing in the file", missing, lambda key: _nearest(key, left_over)),
+            _listing("left over in the file", left_over, lambda key: _nearest(key, missing)),
+            _listing("of another shape", misshapen, lambda key: f" (file {tuple(arrays[key].shape)}, model {shapes[key]})"),
+            _listing("not numbers", wrong_type, lambda key: f" ({arrays[key].dtype})"),
+        ]
+        raise ValueError(
+            f"The weights in {str(path)!r} do not fit the model {name!r}, which stays as it was.\n"
+            + "\n".join(problem for problem in problems if problem)
+            + "\nBuild the architecture that the file was made with, or choose another file."
+        )
+    broken = [key for key in shapes if not np.isfinite(arrays[key]).all()]
+    if broken:
+        counts = {key: int((~np.isfinite(arrays[key])).sum()) for key in broken}
+        raise ValueError(
+            f"The weights in {str(path)!r} hold numbers that are not finite; the model {name!r} stays as it was.\n"
+            + _listing("NaN or infinite", broken, lambda key: f" ({counts[key]} of {arrays[key].size})")
+        )
+
+
+def _listing(what: str, keys: list[str], remark: Any) -> str:
+    if not keys:
+        return ""
+    lines = [f"  {key}{remark(key)}" for key in keys[:LISTED]]
+    more = f"\n  ... and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
+    return f"{len(keys)} {what}:\n" + "\n".join(lines) + more
+
+
+def _nearest(key: str, others: list[str]) -> str:
+    close = difflib.get_close_matches(key, others[:2000], n=1, cutoff=0.6)
+    return f" (nearest: {close[0]})" if close else ""

@@ -1,0 +1,100 @@
+"""Reads tensors out of files that nobody vouches for: no pickle, no code, no path but the file's own."""
+
+import os
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import h5py
+import numpy as np
+import safetensors
+
+SUFFIXES = (".safetensors", ".weights.h5", ".keras")
+# A compressed member may grow to the size that the model needs, and a little for names and chunks.
+SPARE_BYTES = 64 * 2**20
+
+
+def suffix_of(path: pathlib.Path) -> str:
+    """The suffix that says how to read the file. Raises where it is none of `SUFFIXES`."""
+    for suffix in SUFFIXES:
+        if path.name.lower().endswith(suffix):
+            return suffix
+    hint = ""
+    if path.suffix.lower() in (".pth", ".pt", ".bin", ".th", ".ckpt", ".pkl"):
+        hint = (
+            " Such a file is a pickle, which can run code when it is opened, and is not read here. Where you trust it, convert it: "
+            "safetensors.torch.save_file(torch.load(path, weights_only=True), 'model.safetensors')."
+        )
+    raise ValueError(f"The weights file {str(path)!r} has an unknown suffix. Allowed: {', '.join(SUFFIXES)}.{hint}")
+
+
+def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
+    """All tensors of a safetensors file, floats as float32. Raises `ValueError` if it is damaged."""
+    try:
+        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
+            return {key: _number_array(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or no safetensors file ({error}).") from error
+
+
+def _number_array(array: np.ndarray) -> np.ndarray:
+    if array.dtype.name in ("bfloat16", "float16"):
+        return array.astype("float32")
+    return array
+
+
+def read_h5(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]:
+    """The datasets of a Keras `.weights.h5` file, or of the one inside a `.keras` archive, by their path in it.
+
+    Args:
+        path: the file.
+        expected: what the model would write: dataset path to shape. Datasets that are not expected are given as empty arrays of their
+            shape, never read.
+
+    Raises:
+        ValueError: if the file is damaged, links out of itself, or is larger inside than the model can need.
+    """
+    limit = SPARE_BYTES + 2 * sum(8 * int(np.prod(shape)) for shape in expected.values())
+    try:
+        if path.name.lower().endswith(".keras"):
+            with zipfile.ZipFile(path) as archive:
+                member = archive.getinfo("model.weights.h5")
+                if member.file_size > limit:
+                    raise ValueError(f"its weights unpack to {member.file_size:,} bytes, this model needs at most {limit:,}")
+                with archive.open(member) as stream:
+                    content = stream.read(limit + 1)
+            with h5py.File(BytesIO(content), "r") as file:
+                return _datasets(file, expected)
+        with h5py.File(path, "r") as file:
+            return _datasets(file, expected)
+    except KeyError as error:
+        raise ValueError(f"The weights file {str(path)!r} cannot be read: {error.args[0]}.") from error
+    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or of another kind ({error}).") from error
+
+
+def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]:
+    arrays: dict[str, np.ndarray] = {}
+
+    def walk(group: Any, prefix: str, depth: int) -> None:
+        if depth > 32:
+            raise ValueError("its groups are nested too deeply")
+        for name in group:
+            key = f"{prefix}{name}"
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{key!r} is a link, and links are not followed")
+            item = group[name]
+            if isinstance(item, h5py.Group):
+                walk(item, f"{key}/", depth + 1)
+                continue
+            if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
+                raise ValueError(f"{key!r} keeps its numbers in another file, which is not opened")
+            if expected.get(key) == item.shape and item.dtype.kind in "fiu":
+                arrays[key] = _number_array(item[()])
+            else:
+                arrays[key] = np.broadcast_to(np.float32(0), item.shape or ())
+
+    walk(file, "", 0)
+    return arrays
