@@ -175,10 +175,14 @@ def average_pool2d(
     x: Tensor, pool_size: geometry.Pair, strides: geometry.Pair, padding: geometry.Padding, data_format: str = "channels_last"
 ) -> Tensor:
     """Mean of each window, over the pixels that exist: what is padded does not count."""
-    if isinstance(padding, str):
+    height, width = spatial_axes(data_format)
+    sizes = (x.shape[height], x.shape[width])
+    if padding == "same" and None in sizes:
         return ops.average_pool(x, pool_size, strides, padding, data_format)
-    pads = ((padding[0],) * 2, (padding[1],) * 2)
+    pads = geometry.paddings(sizes, pool_size, strides, padding)
     total = ops.average_pool(pad2d(x, pads, data_format), pool_size, strides, "valid", data_format)
+    if not any(map(any, pads)):
+        return total
     share = ops.average_pool(pad2d(ops.ones_like(x), pads, data_format), pool_size, strides, "valid", data_format)
     return total / share
 

@@ -70,8 +70,9 @@ def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:
     """Where Keras keeps each variable of `model` in an HDF5 file: dataset path to variable.
 
     Keras itself is asked, and so stays the only one who knows: the model is saved with every variable showing its own number in place of
-    its values.
+    its values. Not the model itself but one of the same layers that was never compiled, and so has no metrics to build.
     """
+    layers_alone = keras.Model(model.inputs, model.outputs)
     variables = model.weights
     numbers = [np.broadcast_to(np.asarray(number, variable.dtype), variable.shape) for number, variable in enumerate(variables)]
     found: dict[str, keras.Variable] = {}
@@ -83,7 +84,7 @@ def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "numbers.weights.h5")
         with keras.StatelessScope(state_mapping=list(zip(variables, numbers, strict=True))):
-            model.save_weights(path)
+            layers_alone.save_weights(path)
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     return found
