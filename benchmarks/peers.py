@@ -67,7 +67,9 @@ def torchvision_steps(task: str, images: np.ndarray, labels: np.ndarray, policy:
         return steps
     steps = {"torchvision": _training(forward, model, x, y)}
     if device == "cuda":
-        steps["torchvision, compiled"] = _training(forward, torch.compile(torchvision.models.resnet50(weights=None).to(device, memory_format=torch.channels_last)), x, y)
+        steps["torchvision, compiled"] = _training(
+            forward, torch.compile(torchvision.models.resnet50(weights=None).to(device, memory_format=torch.channels_last)), x, y
+        )
     return steps
 
 

@@ -39,9 +39,7 @@ def contestants(task: str, images: np.ndarray, labels: np.ndarray, policy: str) 
     steps: dict[str, Callable[[], object]] = {}
     builders = {
         "keras_resnet": lambda: keras_resnet.ResNet50(input_shape=(size, size, 3), classifier_activation=None),
-        "keras.applications": lambda: keras.applications.ResNet50(
-            weights=None, input_shape=(size, size, 3), classifier_activation=None
-        ),
+        "keras.applications": lambda: keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classifier_activation=None),
     }
     for name, build in builders.items():
         model = build()
@@ -94,7 +92,8 @@ def main() -> None:
         "seconds": seconds,
     }
     for name, value in medians.items():
-        print(f"{row['backend']:10} {args.task:9} batch {args.batch} {args.policy:14} {name:28} {args.batch / value:9.2f} images/s  ratio {value / ours:.2f}")
+        speed = f"{args.batch / value:9.2f} images/s  ratio {value / ours:.2f}"
+        print(f"{row['backend']:10} {args.task:9} batch {args.batch} {args.policy:14} {name:28} {speed}")
     if args.out:
         args.out.write_text(json.dumps(row))
 

@@ -27,6 +27,7 @@ def list_models(pattern: str = "*") -> list[str]:
     Args:
         pattern: a shell pattern, such as `"resnet*"`.
     """
+
     def order(name: str) -> list:
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 

@@ -12,9 +12,9 @@ from keras_resnet.backend import choice
 
 choice.check()
 
-import keras  # noqa: E402  (the check above must come first)
+import keras
 
-from keras_resnet.backend import geometry, reference  # noqa: E402
+from keras_resnet.backend import geometry, reference
 
 __all__ = [
     "FoldedKernel",

@@ -23,9 +23,7 @@ def standardize_padding(padding: object) -> Padding:
     if isinstance(padding, str):
         if padding.lower() in ("valid", "same"):
             return padding.lower()
-        raise ValueError(
-            f'`padding` must be "valid", "same", an integer, or two integers (height, width). Received: {padding!r}.'
-        )
+        raise ValueError(f'`padding` must be "valid", "same", an integer, or two integers (height, width). Received: {padding!r}.')
     return pair(padding, "padding", least=0)
 
 
@@ -46,7 +44,7 @@ def window_padding(size: int | None, window: int, stride: int, padding: str | in
 
 def paddings(sizes: tuple, windows: Pair, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
     """`window_padding` for height and width."""
-    each = (padding, padding) if isinstance(padding, str) else padding
+    each: tuple = (padding, padding) if isinstance(padding, str) else padding
     height, width = (window_padding(*axis) for axis in zip(sizes, windows, strides, each, strict=True))
     return height, width
 
@@ -65,7 +63,7 @@ def window_output_shape(shape: tuple, channels: int | None, windows: Pair, strid
     """Shape of a 4-D input after a window has passed over it; raises where nothing would be left."""
     first = data_format == "channels_first"
     sizes = tuple(shape[2:4]) if first else tuple(shape[1:3])
-    each = (padding, padding) if isinstance(padding, str) else padding
+    each: tuple = (padding, padding) if isinstance(padding, str) else padding
     out = tuple(output_size(*axis) for axis in zip(sizes, windows, strides, each, strict=True))
     if any(size is not None and size < 1 for size in out):
         raise ValueError(

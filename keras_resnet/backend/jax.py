@@ -44,9 +44,7 @@ def _convolve(x, kernel, settings, accumulate=None):
         formula = "nchw,cf->nfhw" if first else "nhwc,cf->nhwf"
         return jnp.einsum(formula, x, kernel[0, 0], preferred_element_type=accumulate)
     numbers = _dimensions(data_format)
-    return lax.conv_general_dilated(
-        x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups
-    )
+    return lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -66,13 +64,13 @@ def _narrow_convolve(x, kernel, settings):
     padded = jnp.pad(x, ((0, 0), *pads, (0, 0)))
     axes = zip(padded.shape[1:3], kernel.shape[:2], strides, dilation, strict=True)
     rows, columns = ((size - (window - 1) * rate - 1) // stride + 1 for size, window, stride, rate in axes)
-    total = None
+    total = jnp.zeros((), jnp.float32)
     for i in range(kernel.shape[0]):
         for j in range(kernel.shape[1]):
             top, left = i * dilation[0], j * dilation[1]
             window = padded[:, top : top + rows * strides[0] : strides[0], left : left + columns * strides[1] : strides[1]]
             part = jnp.einsum("nhwc,cf->nhwf", window, kernel[i, j], preferred_element_type=jnp.float32)
-            total = part if total is None else total + part
+            total = total + part
     return total.astype(x.dtype)
 
 

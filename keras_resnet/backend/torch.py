@@ -1,6 +1,7 @@
 """Twin for PyTorch: channels-last views instead of copies, fused normalization, and convolutions folded for inference."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -131,9 +132,8 @@ class FoldedKernel:
             return make()
         versions = [None if s is None else s._version for s in sources]
         held = self._held
-        if held is not None and held[1] == versions and held[2] == settings:
-            if all(old is new for old, new in zip(held[0], sources, strict=True)):
-                return held[3]
+        if held is not None and held[1:3] == (versions, settings) and all(map(operator.is_, held[0], sources)):
+            return held[3]
         made = make()
         self._held = (sources, versions, settings, made)
         return made
@@ -181,7 +181,9 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
     groups = view.shape[1] // kernel.shape[2]
     blocked = view.device.type == "cpu" and view.numel() > 0 and _onednn(view.dtype)
 
-    def make() -> tuple[Tensor, Tensor | None]:
+    def make() -> tuple[Any, Any]:
+        weight: Any
+        shift: Any
         if norm is not None:
             weight, shift = _fold(kernel, bias, norm, view.dtype)
         else:

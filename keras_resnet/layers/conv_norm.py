@@ -9,9 +9,7 @@ from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.normalization import BatchNormalization
 
 
-def conv_norm(
-    x: Any, conv: Conv2D, norm: Any, training: bool | None, activation: Any = None, add: Any = None
-) -> Any:
+def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation: Any = None, add: Any = None) -> Any:
     """`activation(norm(conv(x)) + add)` for layers that are built already; `norm`, `activation` and `add` may be `None`.
 
     On PyTorch a Keras layer costs 100 to 200 microseconds a call beside its arithmetic, so the blocks call their children's operations

@@ -31,9 +31,7 @@ class Conv2D(keras.layers.Conv2D):
     Source: symmetric padding as in He et al. 2015, arXiv:1512.03385, and torchvision.
     """
 
-    def __init__(
-        self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: Any = "valid", **kwargs: Any
-    ):
+    def __init__(self, filters: int, kernel_size: Any, strides: Any = (1, 1), padding: Any = "valid", **kwargs: Any):
         pixels = geometry.standardize_padding(padding)
         super().__init__(filters, kernel_size, strides, pixels if isinstance(pixels, str) else "valid", **kwargs)
         self.padding = pixels
@@ -55,13 +53,13 @@ class Conv2D(keras.layers.Conv2D):
         outputs = backend.conv2d(inputs, *self.operands(), *self.settings())
         return outputs if self.activation is None else self.activation(outputs)
 
-    def operands(self) -> tuple:
+    def operands(self) -> tuple[Any, Any]:
         """Kernel and bias as tensors, for the operations of `keras_resnet.backend`."""
         kernel = self.kernel
         kernel = kernel.value if isinstance(kernel, keras.Variable) else kernel
         return kernel, None if self.bias is None else self.bias.value
 
-    def settings(self) -> tuple:
+    def settings(self) -> tuple[Any, Any, Any, str]:
         """Strides, padding, dilation and data format, in the order of the operations of `keras_resnet.backend`."""
         return self.strides, self.padding, self.dilation_rate, self.data_format
 

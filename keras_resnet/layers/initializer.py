@@ -50,3 +50,8 @@ class HeNormal(keras.initializers.VarianceScaling):
                 deviation /= 0.87962566103423978  # the standard deviation that cutting at two leaves
             values *= np.float32(deviation)
         return keras.ops.convert_to_tensor(values, dtype=dtype)
+
+    def get_config(self) -> dict:
+        # Keras's own lists more, such as axes, which the constructor here does not take.
+        config = super().get_config()
+        return {name: config[name] for name in ("scale", "mode", "distribution", "seed")}

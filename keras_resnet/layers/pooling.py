@@ -12,7 +12,7 @@ def _spec(layer: keras.layers.Layer, inputs: Any) -> keras.KerasTensor:
     return keras.KerasTensor(layer.compute_output_shape(inputs.shape), dtype=inputs.dtype)
 
 
-class _WindowPooling:
+class _WindowPooling(keras.layers.Layer):
     """What maximum and average share: integer padding and the shape of the output."""
 
     def __init__(self, pool_size: Any = (2, 2), strides: Any = None, padding: Any = "valid", **kwargs: Any):

@@ -75,9 +75,9 @@ def _image(input_tensor: Any, input_shape: Sequence | None, size: int | None, da
         raise ValueError(f"`input_tensor` has the shape {shape}, `input_shape` is {given}. Pass one of them, or make them agree.")
     channels = shape[0 if first else -1] if shape else None
     if len(shape) != 3 or channels is None or not all(size is None or _is_count(size) for size in shape):
+        order = "(channels, height, width)" if first else "(height, width, channels)"
         raise ValueError(
-            f"An image's shape, without the batch, is {'(channels, height, width)' if first else '(height, width, channels)'}: integers of at "
-            f"least 1, where height and width may be None. Received: {shape}."
+            f"An image's shape, without the batch, is {order}: integers of at least 1; height and width may be None. Received: {shape}."
         )
     return keras.Input(shape, name="input") if input_tensor is None else input_tensor
 

@@ -60,10 +60,14 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
         shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
         arrays = read.read_h5(path, shapes)
         arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(NOT_WEIGHTS, key)}
-        turn = np.asarray
+        turn = _as_it_is
     check_fit(path, model.name, shapes, arrays)
     for key, variable in variables.items():
         variable.assign(turn(arrays[key]))
+
+
+def _as_it_is(array: np.ndarray) -> np.ndarray:
+    return array
 
 
 def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:

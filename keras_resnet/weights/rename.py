@@ -6,14 +6,16 @@ from typing import Any
 import keras
 import numpy as np
 
-# Module paths: ours on the left, timm's and torchvision's on the right. Blocks count from 1 here and from 0 there.
+# Module paths: ours on the left, timm's and torchvision's on the right. Names in braces take what the pattern found; `{block}` is the
+# block's number, which counts from 1 here and from 0 there; `{conv}` and `{norm}` are places in the shortcut, one further with option D,
+# where a pool comes first.
 MODULES = (
     (r"stem/conv", "conv1"),
     (r"stem/norm", "bn1"),
-    (r"stage(\d+)_block(\d+)/conv(\d+)", "layer{0}.{1-1}.conv{2}"),
-    (r"stage(\d+)_block(\d+)/norm(\d+)", "layer{0}.{1-1}.bn{2}"),
-    (r"stage(\d+)_block(\d+)/shortcut/conv", "layer{0}.{1-1}.downsample.{conv}"),
-    (r"stage(\d+)_block(\d+)/shortcut/norm", "layer{0}.{1-1}.downsample.{norm}"),
+    (r"stage(?P<s>\d+)_block(?P<b>\d+)/conv(?P<i>\d+)", "layer{s}.{block}.conv{i}"),
+    (r"stage(?P<s>\d+)_block(?P<b>\d+)/norm(?P<i>\d+)", "layer{s}.{block}.bn{i}"),
+    (r"stage(?P<s>\d+)_block(?P<b>\d+)/shortcut/conv", "layer{s}.{block}.downsample.{conv}"),
+    (r"stage(?P<s>\d+)_block(?P<b>\d+)/shortcut/norm", "layer{s}.{block}.downsample.{norm}"),
     (r"head", "fc"),
 )
 LEAVES = {
@@ -30,19 +32,14 @@ HEAD = r"fc\..*"
 
 
 def torch_key(path: str, pooled_shortcut: bool = False) -> str | None:
-    """timm's key of the variable at `path`, or `None` if there is no rule for it.
-
-    With option D a pool comes first in the shortcut, and moves its convolution and norm one place up.
-    """
+    """timm's key of the variable at `path`, or `None` if there is no rule for it."""
     module, _, leaf = path.rpartition("/")
+    place = 1 if pooled_shortcut else 0
     for pattern, target in MODULES:
         found = re.fullmatch(pattern, module)
         if found and leaf in LEAVES:
-            groups = found.groups()
-            place = 1 if pooled_shortcut else 0
-            filled = target.replace("{conv}", str(place)).replace("{norm}", str(place + 1))
-            filled = re.sub(r"\{(\d)(-1)?\}", lambda m: str(int(groups[int(m[1])]) - (1 if m[2] else 0)), filled)
-            return f"{filled}.{LEAVES[leaf]}"
+            parts = found.groupdict()
+            return f"{target.format(**parts, block=int(parts.get('b', 1)) - 1, conv=place, norm=place + 1)}.{LEAVES[leaf]}"
     return None
 
 

@@ -1,0 +1,59 @@
+# `make demo` and `make test` install what they need into .venv; nothing has to be done before.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+WORKERS ?= 2
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+
+.PHONY: demo test test-full lint bench stubs hooks clean
+
+# JAX is the lightest backend to install; any other by KERAS_BACKEND=torch or tensorflow.
+demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
+demo: $(VENV)/.made
+	@test -f $(VENV)/.demo-$$KERAS_BACKEND || { $(PIP) -e ".[demo,$$KERAS_BACKEND]" && touch $(VENV)/.demo-$$KERAS_BACKEND; }
+	$(BIN)/python -m applications.digits
+
+# Once a backend, each in processes of its own. Tests of the whole zoo run on JAX alone, those that compare backends start the others.
+test: $(VENV)/.dev lint
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(WORKERS)
+
+# What takes minutes a test: the accuracy of the demo on every backend, the deepest networks.
+test-full: test
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m full
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m full
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m full
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# Beside keras.applications and, on PyTorch, torchvision, which is installed without its dependencies. Takes 20 minutes.
+bench: $(VENV)/.peers
+	$(BIN)/python -m benchmarks
+
+stubs: $(VENV)/.dev
+	KERAS_BACKEND=jax $(BIN)/python -m tests.stubs --write
+
+# Formatting, lint and types before each commit; works offline.
+hooks: $(VENV)/.dev
+	git config core.hooksPath .githooks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) torch==$$(sed -n 's/^torch==//p' constraints.txt)
+	$(PIP) -e ".[dev,jax,torch,tensorflow]"
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.dev
+	$(PIP) --no-deps torchvision
+	@touch $@
