@@ -15,6 +15,7 @@ Tensor = Any
 
 
 def spatial_axes(data_format: str) -> tuple[int, int]:
+    """Axes of height and width."""
     return (2, 3) if data_format == "channels_first" else (1, 2)
 
 
@@ -26,6 +27,7 @@ def channel_shape(vector: Tensor, ndim: int, axis: int) -> Tensor:
 
 
 def pad2d(x: Tensor, pads: tuple, data_format: str, value: float = 0.0) -> Tensor:
+    """Pads height and width of `x` by `pads`, ((before, after), (before, after)) pixels, with `value`."""
     if not any(map(any, pads)):
         return x
     width = ((0, 0), (0, 0), *pads) if data_format == "channels_first" else ((0, 0), *pads, (0, 0))

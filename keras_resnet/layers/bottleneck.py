@@ -55,8 +55,10 @@ class Bottleneck(Residual):
     def branch(self) -> list[dict]:
         inner = self.width or self.filters
         down, strides = (self.strides, 1) if self.strides_in == "1x1" else (1, self.strides)
+        # The 3x3 convolution stands behind a strided 1x1 one, so where dilation replaces the stride it looks as widely as those after it.
+        rate = self.dilation_rate if self.strides_in == "1x1" else self.dilations[0]
         return [
             dict(filters=inner, kernel_size=1, strides=down),
-            dict(filters=inner, kernel_size=3, strides=strides, dilation_rate=self.dilations[0], groups=self.groups),
+            dict(filters=inner, kernel_size=3, strides=strides, dilation_rate=rate, groups=self.groups),
             dict(filters=self.filters * self.expansion, kernel_size=1),
         ]

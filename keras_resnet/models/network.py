@@ -59,7 +59,8 @@ def classifier(
         wide = keras.dtype_policies.get(dtype).variable_dtype
         start = HeNormal(scale=1 / 3, mode="fan_in", distribution="uniform")  # how PyTorch starts it, and the published recipes with it
         x = keras.layers.Dense(classes, activation=classifier_activation, kernel_initializer=start, dtype=wide, name="head")(x)
-    return Network(image if input_tensor is None else keras.utils.get_source_inputs(input_tensor), x, name=name)
+    sources = keras.utils.get_source_inputs(image)
+    return Network(sources[0] if len(sources) == 1 else sources, x, name=name)
 
 
 def _image(input_tensor: Any, input_shape: Sequence | None, size: int | None, data_format: str) -> Any:
@@ -103,6 +104,8 @@ def stages(
     Once the network has reached `output_stride`, further strides turn into dilation, which keeps what each weight sees.
     `stochastic_depth` is the last block's rate; earlier blocks have less, linearly from 0 at the first (Huang et al. 2016 start above 0).
     """
+    if isinstance(stochastic_depth, bool) or not isinstance(stochastic_depth, (int, float)) or not 0 <= stochastic_depth < 1:
+        raise ValueError(f"`stochastic_depth` must be a number from 0 to below 1. Received: stochastic_depth={stochastic_depth!r}.")
     dilation, index, count = 1, 0, sum(depths)
     for number, (depth, width, stride) in enumerate(zip(depths, widths, strides, strict=True), start=1):
         before = dilation

@@ -1,6 +1,7 @@
 """The one loader: every tensor of a file used once, every variable of the model set once, or nothing changed at all."""
 
 import difflib
+import operator
 import os
 import pathlib
 import re
@@ -78,17 +79,29 @@ def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:
     """
     layers_alone = keras.Model(model.inputs, model.outputs)
     variables = model.weights
-    numbers = [np.broadcast_to(np.asarray(number, variable.dtype), variable.shape) for number, variable in enumerate(variables)]
-    found: dict[str, keras.Variable] = {}
+    # In two digits, since bfloat16 counts no further than 256 without rounding.
+    places = [
+        _saved_numbers(layers_alone, variables, [digit(i, 256) for i in range(len(variables))])
+        for digit in (operator.floordiv, operator.mod)
+    ]
+    return {key: variables[256 * high + places[1][key]] for key, high in places[0].items()}
+
+
+def _saved_numbers(model: keras.Model, variables: list, numbers: list[int]) -> dict[str, int]:
+    """Which of `numbers`, one for each of `variables`, Keras writes at which dataset path when it saves `model`."""
+    shown = [
+        np.broadcast_to(np.asarray(number, variable.dtype), variable.shape) for number, variable in zip(numbers, variables, strict=True)
+    ]
+    found: dict[str, int] = {}
 
     def visit(key: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.size:
-            found[key] = variables[int(item[(0,) * item.ndim])]
+            found[key] = int(read.numbers_of(item).flat[0])
 
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "numbers.weights.h5")
-        with keras.StatelessScope(state_mapping=list(zip(variables, numbers, strict=True))):
-            layers_alone.save_weights(path)
+        with keras.StatelessScope(state_mapping=list(zip(variables, shown, strict=True))):
+            model.save_weights(path)
         with h5py.File(path, "r") as file:
             file.visititems(visit)
     return found

@@ -1,13 +1,16 @@
 """Reads tensors out of files that nobody vouches for: no pickle, no code, no path but the file's own."""
 
+import math
 import os
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
 import h5py
+import ml_dtypes
 import numpy as np
 import safetensors
 
@@ -50,8 +53,8 @@ def read_h5(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.n
 
     Args:
         path: the file.
-        expected: what the model would write: dataset path to shape. Datasets that are not expected are given as empty arrays of their
-            shape, never read.
+        expected: what the model would write: dataset path to shape. Other datasets, and what is not numbers, are given as empty
+            arrays of their shape and type, never read.
 
     Raises:
         ValueError: if the file is damaged, links out of itself, or is larger inside than the model can need.
@@ -71,7 +74,7 @@ def read_h5(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.n
             return _datasets(file, expected)
     except KeyError as error:
         raise ValueError(f"The weights file {str(path)!r} cannot be read: {error.args[0]}.") from error
-    except (OSError, RuntimeError, ValueError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, TypeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or of another kind ({error}).") from error
 
 
@@ -91,10 +94,24 @@ def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]
                 continue
             if not isinstance(item, h5py.Dataset) or item.external or item.is_virtual:
                 raise ValueError(f"{key!r} keeps its numbers in another file, which is not opened")
-            if expected.get(key) == item.shape and item.dtype.kind in "fiu":
-                arrays[key] = _number_array(item[()])
+            if math.prod(item.chunks or ()) > max(2 * (item.size or 0), 2**20):
+                raise ValueError(f"{key!r} is stored in chunks larger than itself")
+            if expected.get(key) == item.shape and (_is_narrow(item) or item.dtype.kind in "fiu"):
+                arrays[key] = _number_array(numbers_of(item))
             else:
-                arrays[key] = np.broadcast_to(np.float32(0), item.shape or ())
+                kind = "float32" if _is_narrow(item) else item.dtype if item.dtype.itemsize <= 16 else object
+                arrays[key] = np.broadcast_to(np.empty((), kind), (0,) if item.shape is None else item.shape)
 
     walk(file, "", 0)
     return arrays
+
+
+def _is_narrow(dataset: Any) -> bool:
+    """Whether these are bfloat16 numbers: Keras keeps them, which HDF5 does not know, as bytes with a remark."""
+    return dataset.dtype == np.dtype("V2") and dataset.attrs.get("dtype") == "bfloat16"
+
+
+def numbers_of(dataset: Any) -> np.ndarray:
+    """The numbers of an HDF5 dataset of Keras's."""
+    array = np.asarray(dataset[()])
+    return array.view(ml_dtypes.bfloat16) if _is_narrow(dataset) else array

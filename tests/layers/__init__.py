@@ -1,0 +1,1 @@
+"""Mirrors `keras_resnet/layers`."""

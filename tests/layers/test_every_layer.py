@@ -1,0 +1,70 @@
+"""`check_layer` on every layer, its options in pairs."""
+
+import functools
+
+import pytest
+
+from keras_resnet import layers
+from tests.check_layer import check_layer
+
+IMAGES = (3, 9, 8, 8)  # odd and even, so that each stride meets both
+LAYERS = {
+    "conv": (layers.Conv2D, dict(filters=6, kernel_size=3, padding=1)),
+    "conv_strided_same": (layers.Conv2D, dict(filters=6, kernel_size=3, strides=2, padding="same", activation="relu")),
+    "conv_grouped_dilated": (layers.Conv2D, dict(filters=4, kernel_size=(3, 1), padding=(2, 0), groups=2, dilation_rate=2, use_bias=False)),
+    "max_pool": (layers.MaxPooling2D, dict(pool_size=3, strides=2, padding=1)),
+    "average_pool": (layers.AveragePooling2D, dict(pool_size=3, strides=2, padding=1)),
+    "average_pool_same": (layers.AveragePooling2D, dict(pool_size=2, strides=2, padding="same")),
+    "global_pool": (layers.GlobalAveragePooling2D, {}),
+    "stem": (layers.Stem, dict(filters=6)),
+    "stem_group_gelu": (layers.Stem, dict(filters=6, kernel_size=3, strides=1, norm="group", activation="gelu")),
+    "stem_bias": (layers.Stem, dict(filters=6, kernel_size=3, norm=None, activation=None)),
+    "shortcut": (layers.Shortcut, dict(filters=12, strides=2)),
+    "shortcut_bias": (layers.Shortcut, dict(filters=8, kind="projection_all", norm=None, use_bias=True)),
+    "shortcut_identity": (layers.Shortcut, dict(filters=11, strides=2, kind="identity", zero_padding="both")),
+    "shortcut_pool": (layers.Shortcut, dict(filters=12, strides=2, kind="avg_pool", norm="group")),
+    "shortcut_pool_dilated": (layers.Shortcut, dict(filters=12, dilation_rate=2, kind="avg_pool")),
+    "basic": (layers.BasicBlock, dict(filters=8)),
+    "basic_identity_remat": (layers.BasicBlock, dict(filters=12, strides=2, shortcut="identity", remat=True)),
+    "basic_pool_group": (layers.BasicBlock, dict(filters=12, strides=2, shortcut="avg_pool", norm="group", activation="gelu")),
+    "basic_scaled_dropped": (layers.BasicBlock, dict(filters=8, residual_scale="1/sqrt(N)", num_blocks=4, stochastic_depth=0.4)),
+    "basic_plain_dilated": (layers.BasicBlock, dict(filters=8, dilation_rate=2, first_dilation_rate=1, shortcut=None)),
+    "basic_bias_learned": (layers.BasicBlock, dict(filters=8, shortcut="projection_all", norm=None, residual_scale="learned")),
+    "bottleneck": (layers.Bottleneck, dict(filters=4, strides=2)),
+    "bottleneck_grouped": (layers.Bottleneck, dict(filters=4, groups=2, width=6, shortcut="avg_pool", strides=2, residual_scale=0.5)),
+    "bottleneck_1x1_learned": (layers.Bottleneck, dict(filters=4, strides=2, strides_in="1x1", residual_scale="learned", remat=True)),
+    "bottleneck_identity_group": (layers.Bottleneck, dict(filters=2, shortcut="identity", norm="group", stochastic_depth=0.3, remat=True)),
+    "bottleneck_bias_gelu": (layers.Bottleneck, dict(filters=3, shortcut="projection", norm=None, activation="gelu")),
+    "preact_basic": (layers.PreActBasicBlock, dict(filters=8, shortcut="identity")),
+    "preact_basic_projected": (layers.PreActBasicBlock, dict(filters=12, strides=2, activation="gelu", residual_scale=0.5)),
+    "preact_basic_bias": (layers.PreActBasicBlock, dict(filters=12, strides=2, norm=None, shortcut="identity", zero_padding="both")),
+    "preact_basic_remat": (layers.PreActBasicBlock, dict(filters=8, residual_scale="1/sqrt(N)", num_blocks=9, remat=True)),
+    "preact_bottleneck": (layers.PreActBottleneck, dict(filters=3, strides=2, shortcut="projection_all", stochastic_depth=0.3)),
+    "preact_bottleneck_group": (layers.PreActBottleneck, dict(filters=4, groups=4, width=8, norm="group", residual_scale="learned")),
+    "preact_bottleneck_1x1": (layers.PreActBottleneck, dict(filters=3, strides=2, strides_in="1x1", shortcut="avg_pool", remat=True)),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name, tmp_path):
+    layer, settings = LAYERS[name]
+    check_layer(functools.partial(layer, **settings), IMAGES, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("layer", "settings", "shape"),
+    [
+        (layers.BatchNormalization, {}, IMAGES),
+        (layers.BatchNormalization, dict(axis=1, center=False), IMAGES),
+        (layers.BatchNormalization, dict(scale=False, momentum=0.5), (6, 5)),
+        (layers.BatchNormalization, {}, (4, 7, 5)),
+        (layers.StochasticDepth, dict(rate=0.5), IMAGES),
+        (layers.HeNormal, {}, None),
+    ],
+)
+def test_layer_without_data_format(layer, settings, shape, tmp_path):
+    if shape is None:
+        initializer = layer(seed=3, mode="fan_in", distribution="truncated_normal")
+        assert layer.from_config(initializer.get_config()).get_config() == initializer.get_config()
+    else:
+        check_layer(functools.partial(layer, **settings), shape, tmp_path, has_formats=False)

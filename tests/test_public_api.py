@@ -1,0 +1,103 @@
+"""What a user can reach: the names on the package's page, the list of networks, their constructors, and what importing them costs."""
+
+import inspect
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+import keras_resnet
+from keras_resnet import zoo
+
+NAMES = keras_resnet.list_models()
+
+
+@pytest.mark.parametrize("name", keras_resnet.__all__)
+def test_every_public_name_is_there_and_explained(name):
+    assert inspect.getdoc(getattr(keras_resnet, name))
+
+
+def test_all_is_complete():
+    assert len(set(keras_resnet.__all__)) == len(keras_resnet.__all__)
+    assert set(keras_resnet.__all__) >= {"create_model", "list_models", "features", "load_weights", "ResNet50", "Plain20"}
+    own = {name for name, value in vars(keras_resnet).items() if not name.startswith("_") and not inspect.ismodule(value)}
+    assert own - {"CONSTRUCTORS"} <= set(keras_resnet.__all__)
+
+
+def test_list_models():
+    assert set(NAMES) == set(zoo.ZOO)
+    assert len(NAMES) == len(zoo.CONSTRUCTORS)
+    assert keras_resnet.list_models("resnet1?") == ["resnet18"]
+    assert keras_resnet.list_models("plain*") == ["plain20", "plain32", "plain44", "plain56"]
+    resnets = keras_resnet.list_models("resnet*")
+    assert resnets == sorted(resnets, key=lambda name: int(name.removeprefix("resnet")))
+    assert set(resnets) == set(NAMES) - set(keras_resnet.list_models("plain*"))
+    assert keras_resnet.list_models("nothing*") == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_constructor(name):
+    """A real function, with the arguments of keras.applications in their order, then ours by keyword."""
+    constructor = getattr(keras_resnet, zoo.constructor_name(name))
+    assert constructor.__name__ == zoo.constructor_name(name)
+    assert constructor.__module__ == "keras_resnet"
+    assert name in constructor.__doc__
+    assert "Args:" in constructor.__doc__
+    assert f"{zoo.ZOO[name].params:,}" in constructor.__doc__
+    parameters = inspect.signature(constructor).parameters
+    theirs = [p for p in inspect.signature(keras.applications.ResNet50).parameters if p != "kwargs"]
+    positional = [p for p, kind in parameters.items() if kind.kind != kind.KEYWORD_ONLY]
+    assert positional == theirs
+    assert parameters["name"].default == name
+    assert parameters["weights"].default is None
+    assert set(inspect.signature(zoo.ZOO[name].builder).parameters) | {"weights"} == set(parameters)
+    for setting, value in zoo.ZOO[name].settings.items():
+        assert parameters[setting].default == value
+    for setting in parameters:
+        assert setting in constructor.__doc__, f"{setting} is not explained"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet26", "resnet20", "plain20"])
+def test_constructor_is_create_model(name):
+    settings = dict(classes=3, input_shape=(32, 32, 1), classifier_activation=None)
+    one = getattr(keras_resnet, zoo.constructor_name(name))(**settings)
+    other = keras_resnet.create_model(name, **settings)
+    assert one.get_config() == other.get_config()
+    assert one.name == name
+    assert one.output_shape == (None, 3)
+
+
+def test_arguments_in_the_order_of_keras_applications():
+    image = keras.Input((32, 32, 2))
+    model = keras_resnet.ResNet20(False, None, image, None, "avg")
+    assert model.output_shape == (None, 64)
+    assert keras_resnet.ResNet20(True, None, None, (32, 32, 3), None, 7, None, "mine").name == "mine"
+
+
+def test_a_variant_with_other_settings():
+    changed = keras_resnet.ResNet20(depths=(1, 1, 1), name="resnet8")
+    assert [layer.name for layer in changed.layers if "_block" in layer.name] == [f"stage{i}_block1" for i in (1, 2, 3)]
+
+
+def test_constructors_refuse_what_create_model_refuses():
+    with pytest.raises(TypeError, match="class_count"):
+        keras_resnet.ResNet20(class_count=3)
+    with pytest.raises(ValueError, match="classes"):
+        keras_resnet.ResNet20(classes=0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="once is enough, and jax is the default to install")
+def test_import_costs_little():
+    """At most 0.3 s over `import keras`: the least of 3 each, taken in turns."""
+
+    def seconds(module: str) -> float:
+        program = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+        done = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, text=True, check=True)
+        return float(done.stdout)
+
+    times = [(seconds("keras"), seconds("keras_resnet")) for _ in range(3)]
+    ours, theirs = min(t[1] for t in times), min(t[0] for t in times)
+    print(f"import keras {theirs:.2f} s, import keras_resnet {ours:.2f} s")  # shown by -s
+    assert ours - theirs < 0.3
