@@ -6,7 +6,7 @@
 The second command opens the file under another backend and prints how far its probabilities are from those of the first.
 
 Recipe: that of He et al. 2015 (arXiv:1512.03385, section 4.2) for CIFAR-10, made shorter: SGD with learning rate 0.1 and momentum 0.9,
-images shifted by up to one pixel; here with Nesterov's momentum, a cosine schedule after a warm-up, batches of 64, 40 epochs and weight
+images shifted by up to one pixel; here with Nesterov's momentum, a cosine schedule after a warm-up, batches of 64, 30 epochs and weight
 decay 5e-4. It was chosen on a part of the training images. The network after the last epoch counts: the test images choose nothing.
 """
 
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     """Runs the program with command-line `arguments`; returns the mean test accuracy, or with `--check` the largest difference."""
     parser = argparse.ArgumentParser(prog="python -m applications.digits", description="A ResNet-20 learns to read handwritten digits.")
     parser.add_argument("--seeds", type=_count, default=3, help="how many networks to train, from seeds 0, 1, ... (default 3)")
-    parser.add_argument("--epochs", type=_count, default=40, help="passes over the training images (default 40)")
+    parser.add_argument("--epochs", type=_count, default=30, help="passes over the training images (default 30)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(), help="folder for the files (default: the current one)")
     parser.add_argument("--check", type=pathlib.Path, metavar="FILE", help="compare FILE, a digits.keras, under this backend; no training")
     options = parser.parse_args(arguments)

@@ -33,6 +33,7 @@ def ResNet18(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -40,11 +41,12 @@ def ResNet18(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet26(
     include_top: bool = True,
     weights: Any = None,
@@ -63,6 +65,7 @@ def ResNet26(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -70,11 +73,12 @@ def ResNet26(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet34(
     include_top: bool = True,
     weights: Any = None,
@@ -93,6 +97,7 @@ def ResNet34(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -100,11 +105,12 @@ def ResNet34(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet50(
     include_top: bool = True,
     weights: Any = None,
@@ -123,6 +129,7 @@ def ResNet50(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -130,11 +137,12 @@ def ResNet50(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet101(
     include_top: bool = True,
     weights: Any = None,
@@ -153,6 +161,7 @@ def ResNet101(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -160,11 +169,12 @@ def ResNet101(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet152(
     include_top: bool = True,
     weights: Any = None,
@@ -183,6 +193,7 @@ def ResNet152(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -190,11 +201,12 @@ def ResNet152(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet200(
     include_top: bool = True,
     weights: Any = None,
@@ -213,6 +225,7 @@ def ResNet200(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-05,
@@ -220,11 +233,12 @@ def ResNet200(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet20(
     include_top: bool = True,
     weights: Any = None,
@@ -246,11 +260,12 @@ def ResNet20(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet32(
     include_top: bool = True,
     weights: Any = None,
@@ -272,11 +287,12 @@ def ResNet32(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet44(
     include_top: bool = True,
     weights: Any = None,
@@ -298,11 +314,12 @@ def ResNet44(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet56(
     include_top: bool = True,
     weights: Any = None,
@@ -324,11 +341,12 @@ def ResNet56(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet110(
     include_top: bool = True,
     weights: Any = None,
@@ -350,11 +368,12 @@ def ResNet110(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def ResNet1202(
     include_top: bool = True,
     weights: Any = None,
@@ -376,11 +395,12 @@ def ResNet1202(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def Plain20(
     include_top: bool = True,
     weights: Any = None,
@@ -402,11 +422,12 @@ def Plain20(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def Plain32(
     include_top: bool = True,
     weights: Any = None,
@@ -428,11 +449,12 @@ def Plain32(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def Plain44(
     include_top: bool = True,
     weights: Any = None,
@@ -454,11 +476,12 @@ def Plain44(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
+
 def Plain56(
     include_top: bool = True,
     weights: Any = None,
@@ -480,7 +503,7 @@ def Plain56(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,

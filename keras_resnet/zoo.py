@@ -57,7 +57,7 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
         TypeError: at an argument that the builder does not have.
         FileNotFoundError: if there is no file at `weights`.
     """
-    if model_name not in ZOO:
+    if not isinstance(model_name, str) or model_name not in ZOO:
         close = difflib.get_close_matches(str(model_name).lower(), ZOO, n=3, cutoff=0.5)
         hint = f" Closest: {', '.join(close)}." if close else ""
         raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(ZOO)}.")

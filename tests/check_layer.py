@@ -83,12 +83,16 @@ def run(layer: Any, x: np.ndarray, training: bool = False) -> Any:
         return layer(x, **mode)
     import jax
 
-    @jax.jit
-    def call(trained: list, others: list, x: Any) -> tuple:
-        return layer.stateless_call(trained, others, x, **mode)
-
     others = layer.non_trainable_variables
-    y, after = call([v.value for v in layer.trainable_variables], [v.value for v in others], x)
+
+    @jax.jit
+    def call(values: list, x: Any) -> tuple:
+        # Not by `stateless_call`, which leaves out what `__call__` does around `call`: casting the input.
+        with keras.StatelessScope(state_mapping=list(zip(layer.variables, values, strict=True))) as scope:
+            y = layer(x, **mode)
+        return y, [scope.get_current_value(v) for v in others]
+
+    y, after = call([v.value for v in layer.variables], x)
     for variable, value in zip(others, after, strict=True):
         variable.assign(value)
     return y

@@ -64,7 +64,8 @@ def test_constructor_is_create_model(name):
     settings = dict(classes=3, input_shape=(32, 32, 1), classifier_activation=None)
     one = getattr(keras_resnet, zoo.constructor_name(name))(**settings)
     other = keras_resnet.create_model(name, **settings)
-    assert one.get_config() == other.get_config()
+    row = zoo.ZOO[name]
+    assert one.get_config() == other.get_config() == row.builder(**row.settings, **settings, name=name).get_config()
     assert one.name == name
     assert one.output_shape == (None, 3)
 

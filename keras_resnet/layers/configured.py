@@ -53,7 +53,8 @@ class ConfiguredLayer(keras.layers.Layer):
     def finish_build(self) -> None:
         """Passes `trainable` on to children that did not exist when it was set, so that freezing before building holds."""
         if not self.trainable:
-            self.trainable: bool = False
+            self.trainable: bool = True  # TensorFlow's tracking skips an assignment of the value that is there already
+            self.trainable = False
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)

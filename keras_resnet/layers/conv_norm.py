@@ -15,11 +15,12 @@ def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation
     On PyTorch a Keras layer costs 100 to 200 microseconds a call beside its arithmetic, so the blocks call their children's operations
     directly: ResNet-50 then has 20 layer calls, not 177. The result is a fresh tensor: the caller may overwrite it.
     """
+    if training:
+        conv.folded.clear()
     relu = activation is keras.activations.relu
     batch_norm = isinstance(norm, BatchNormalization)
     by_statistics = training and batch_norm and norm.trainable
     if by_statistics or (norm is not None and not batch_norm):
-        conv.folded.clear()
         y = backend.conv2d(x, *conv.operands(), *conv.settings())
         y = norm.call(y, training=training) if batch_norm else norm.call(y)
         y = backend.add_relu(y, add, relu)

@@ -27,8 +27,8 @@ class HeNormal(keras.initializers.VarianceScaling):
         distribution: str = "untruncated_normal",
         seed: int | None = None,
     ):
-        if seed is not None and not isinstance(seed, int):
-            raise ValueError(f"`seed` must be an integer or None. Received: seed={seed!r}.")
+        if seed is not None and not (isinstance(seed, int) and seed >= 0):
+            raise ValueError(f"`seed` must be an integer of at least 0, or None. Received: seed={seed!r}.")
         super().__init__(scale=scale, mode=mode, distribution=distribution, seed=seed)
 
     def __call__(self, shape, dtype=None):
@@ -36,7 +36,7 @@ class HeNormal(keras.initializers.VarianceScaling):
         fan_in, fan_out = (shape[-2] * receptive, shape[-1] * receptive) if len(shape) > 1 else (shape[0], shape[0])
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         deviation = float(np.sqrt(self.scale / max(1.0, fan)))
-        # Hashing the shape in keeps two kernels of one initializer apart: a shared instance does not repeat its numbers.
+        # With the shape in the seed, kernels of different shapes do not share the beginnings of their numbers.
         generator = np.random.Generator(np.random.SFC64([self.seed, *shape]))
         if self.distribution == "uniform":
             values = generator.uniform(-np.sqrt(3) * deviation, np.sqrt(3) * deviation, shape).astype("float32")

@@ -62,7 +62,10 @@ class AveragePooling2D(_WindowPooling, keras.layers.AveragePooling2D):
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class GlobalAveragePooling2D(keras.layers.GlobalAveragePooling2D):
-    """Keras's `GlobalAveragePooling2D`; a bfloat16 map is summed in float32 without being copied to it."""
+    """Keras's `GlobalAveragePooling2D`, summed in float32 whatever the type of the map.
+
+    Input shape: `(n, height, width, channels)`, or channels first. Output shape: `(n, channels)`.
+    """
 
     def call(self, inputs: Any) -> Any:
         if self.keepdims:

@@ -88,8 +88,10 @@ class Residual(ConfiguredLayer):
         check_choice("shortcut", shortcut, (*shortcuts.KINDS, None))
         check_choice("zero_padding", zero_padding, ("end", "both"))
         check_choice("norm", norm, NORMS)
-        if isinstance(residual_scale, str):
-            check_choice("residual_scale", residual_scale, ("1/sqrt(N)", "learned", 1.0))
+        if isinstance(residual_scale, bool) or not isinstance(residual_scale, (int, float)):
+            check_choice("residual_scale", residual_scale, ("1/sqrt(N)", "learned", "or any number"))
+        if first_dilation_rate is not None:
+            check_count("first_dilation_rate", first_dilation_rate)
         if residual_scale == "1/sqrt(N)":
             check_count("num_blocks", num_blocks)
         self.keep({**locals(), "shortcut": shortcut})

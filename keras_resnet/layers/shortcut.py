@@ -27,7 +27,8 @@ class Shortcut(ConfiguredLayer):
     Args:
         filters: channels of the branch's output.
         strides: step of the branch in pixels.
-        dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size.
+        dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size (timm's zeros beyond the last row and column
+            count in that mean, ours do not).
         kind: one of the four above.
         zero_padding: where `"identity"` puts the new channels: at the `"end"`, or half on `"both"` sides as some CIFAR weights expect.
         norm: `"batch"`, `"group"` or `None`.

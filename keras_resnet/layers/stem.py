@@ -55,6 +55,8 @@ class Stem(ConfiguredLayer):
         check_choice("norm", norm, NORMS)
         for name in ("filters", "kernel_size", "strides", "minimum_size"):
             check_count(name, locals()[name])
+        if kernel_size % 2 == 0:
+            raise ValueError(f"`kernel_size` must be odd, so that the padding is symmetric. Received: kernel_size={kernel_size}.")
         self.keep(locals())
 
     def build(self, input_shape: tuple) -> None:
@@ -85,7 +87,7 @@ class Stem(ConfiguredLayer):
 
     def _check_size(self, shape: tuple) -> None:
         sizes = tuple(shape[2:4]) if self.data_format == "channels_first" else tuple(shape[1:3])
-        if any(size is not None and size < self.minimum_size for size in sizes):
+        if any(isinstance(size, int) and size < self.minimum_size for size in sizes):
             raise ValueError(
                 f"Images of {sizes[0]}x{sizes[1]} pixels are too small: this network takes {self.minimum_size}x{self.minimum_size} or "
                 "larger. Resize them, or use a network for small images, such as resnet20."

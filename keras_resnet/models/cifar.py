@@ -23,7 +23,7 @@ def cifar_resnet(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 4,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
@@ -48,7 +48,8 @@ def cifar_resnet(
         zero_padding: where option A puts new channels, `"end"` or `"both"` sides.
         norm, norm_momentum, norm_epsilon, activation, zero_init_residual, residual_scale, remat: as in `layers.Residual`.
         stochastic_depth: share of the last block's samples that skip its branch in training; earlier blocks' shares grow to it from 0.
-        output_stride: 4, 2 or 1: how many pixels of the image the last map's step covers; dilation takes the place of strides.
+        output_stride: how many pixels of the image the last map's step covers: 1, 2 or 4; dilation takes the place of the
+            strides beyond it. `None` for all strides.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         include_top: whether to end in global mean and classifier.
@@ -68,7 +69,7 @@ def cifar_resnet(
 
     Source: He et al. 2015, arXiv:1512.03385, section 4.2 and table 6.
     """
-    network.check_stages(depths, widths, output_stride, (1, 2, 4))
+    output_stride = network.check_stages(depths, widths, output_stride, 1)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
     common = dict(
         norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation, data_format=data_format, dtype=dtype
@@ -81,7 +82,7 @@ def cifar_resnet(
             BasicBlock,
             depths,
             widths,
-            strides=(1, *(2,) * (len(depths) - 1)),
+            strides=network.stage_strides(depths),
             output_stride=output_stride,
             stride_so_far=1,
             shortcut=shortcut,

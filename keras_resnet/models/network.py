@@ -1,6 +1,7 @@
 """What all networks for classification share: their input, stages of blocks, a head, and the checks of arguments."""
 
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,9 +22,10 @@ class Network(keras.Model):
     """
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
-        if self.optimizer is not None and self.optimizer.built and id(self.optimizer) != getattr(self, "_laid_out", None):
+        laid_out = getattr(self, "_laid_out", lambda: None)()
+        if self.optimizer is not None and self.optimizer.built and self.optimizer is not laid_out:
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
-            self._laid_out = id(self.optimizer)
+            self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
 
 
@@ -128,12 +130,24 @@ def stages(
     return x
 
 
-def check_stages(depths: Sequence[int], widths: Sequence[int], output_stride: int, strides: Sequence[int]) -> None:
-    """Raises `ValueError` unless there is a number of blocks and a width for each stage, and the output stride can be had."""
+def stage_strides(depths: Sequence[int]) -> tuple[int, ...]:
+    """Every stage but the first halves the map."""
+    return (1, *(2,) * (len(depths) - 1))
+
+
+def check_stages(depths: Sequence[int], widths: Sequence[int], output_stride: int | None, stem_stride: int) -> int:
+    """The output stride, which is that of all strides where it is `None`.
+
+    Raises `ValueError` unless there is a number of blocks and a width for each stage, and the output stride can be had.
+    """
     for name, values in (("depths", depths), ("widths", widths)):
-        if not isinstance(values, (tuple, list)) or not values or not all(map(_is_count, values)):
+        if not isinstance(values, (tuple, list)) or not values or not all(isinstance(v, int) and _is_count(v) for v in values):
             raise ValueError(f"`{name}` must hold an integer of at least 1 for each stage. Received: {name}={values!r}.")
     if len(depths) != len(widths):
         raise ValueError(f"`depths` and `widths` must be equally long. Received: depths={depths!r}, widths={widths!r}.")
-    if output_stride not in strides:
-        raise ValueError(f"`output_stride` must be one of {', '.join(map(str, strides))}. Received: output_stride={output_stride!r}.")
+    possible = [stem_stride * 2**i for i in range(len(depths))]
+    if output_stride is not None and output_stride not in possible:
+        raise ValueError(
+            f"`output_stride` must be None or one of {', '.join(map(str, possible))}. Received: output_stride={output_stride!r}."
+        )
+    return possible[-1] if output_stride is None else output_stride

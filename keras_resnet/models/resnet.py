@@ -22,6 +22,7 @@ def resnet(
     strides_in: str = "3x3",
     stem_width: int = 64,
     shortcut: str | None = "projection",
+    zero_padding: str = "end",
     norm: str | None = "batch",
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-5,
@@ -29,7 +30,7 @@ def resnet(
     zero_init_residual: bool = False,
     residual_scale: float | str = 1.0,
     stochastic_depth: float = 0.0,
-    output_stride: int = 32,
+    output_stride: int | None = None,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
@@ -55,9 +56,11 @@ def resnet(
             ResNet-50-2: 1 and 128). Bottlenecks only.
         strides_in: `"3x3"` (torchvision, timm) or `"1x1"` (the paper, keras.applications). Bottlenecks only.
         stem_width: channels of the stem.
-        shortcut, norm, norm_momentum, norm_epsilon, activation, zero_init_residual, residual_scale, remat: as in `layers.Residual`.
+        shortcut, zero_padding, norm, norm_momentum, norm_epsilon, activation, zero_init_residual, residual_scale, remat: as in
+            `layers.Residual`.
         stochastic_depth: share of the last block's samples that skip its branch in training; earlier blocks' shares grow to it from 0.
-        output_stride: 32, 16 or 8: how many pixels of the image the last map's step covers; dilation takes the place of strides.
+        output_stride: how many pixels of the image the last map's step covers: 8, 16 or 32; dilation takes the place of the
+            strides beyond it. `None` for all strides.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         include_top: whether to end in global mean and classifier.
@@ -77,7 +80,7 @@ def resnet(
 
     Source: He et al. 2015, arXiv:1512.03385, with the stride on the 3x3 convolution as torchvision and timm have it.
     """
-    network.check_stages(depths, widths, output_stride, (8, 16, 32))
+    output_stride = network.check_stages(depths, widths, output_stride, 4)
     if block not in BLOCKS:
         raise ValueError(f"`block` must be 'basic' or 'bottleneck'. Received: block={block!r}.")
     if block == "basic" and (groups, group_width, strides_in) != (1, 64, "3x3"):
@@ -100,11 +103,12 @@ def resnet(
             BLOCKS[block],
             depths,
             widths,
-            strides=(1, *(2,) * (len(depths) - 1)),
+            strides=network.stage_strides(depths),
             output_stride=output_stride,
             stride_so_far=4,
             block_settings=settings,
             shortcut=shortcut,
+            zero_padding=zero_padding,
             zero_init_residual=zero_init_residual,
             residual_scale=residual_scale,
             stochastic_depth=stochastic_depth,

@@ -16,6 +16,7 @@ from keras_resnet.weights import read, rename
 
 # In Keras's files, and part of training rather than of the network: the optimizer's state, and where random numbers stand.
 NOT_WEIGHTS = r"(optimizer|vars)/.*|.*seed_generator/vars/0"
+HEAD = r"layers/dense/vars/[01]"  # the only dense layer of a network
 LISTED = 8  # how many names of a kind an error spells out
 
 
@@ -52,7 +53,7 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     if read.suffix_of(path) == ".safetensors":
         variables = rename.torch_keys(model)
         shapes = {key: rename.shape_in_torch(variable) for key, variable in variables.items()}
-        arrays = read.read_safetensors(path)
+        arrays = read.read_safetensors(path, shapes)
         unused = rename.IGNORED if any(layer.name == "head" for layer in model.layers) else f"{rename.IGNORED}|{rename.HEAD}"
         arrays = {key: array for key, array in arrays.items() if not re.fullmatch(unused, key)}
         turn = rename.from_torch
@@ -60,11 +61,19 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
         variables = h5_variables(model)
         shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
         arrays = read.read_h5(path, shapes)
-        arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(NOT_WEIGHTS, key)}
+        unused = NOT_WEIGHTS if any(layer.name == "head" for layer in model.layers) else f"{NOT_WEIGHTS}|{HEAD}"
+        arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
         turn = _as_it_is
     check_fit(path, model.name, shapes, arrays)
-    for key, variable in variables.items():
-        variable.assign(turn(arrays[key]))
+    check_finite(path, model.name, {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()})
+    before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
+    try:
+        for key, variable in variables.items():
+            variable.assign(turn(arrays[key]))
+    except BaseException:
+        for key, variable in variables.items():
+            variable.assign(before[key])
+        raise
 
 
 def _as_it_is(array: np.ndarray) -> np.ndarray:
@@ -125,9 +134,14 @@ def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], arrays: d
             + "\n".join(problem for problem in problems if problem)
             + "\nBuild the architecture that the file was made with, or choose another file."
         )
-    broken = [key for key in shapes if not np.isfinite(arrays[key]).all()]
+
+
+def check_finite(path: pathlib.Path, name: str, arrays: dict[str, np.ndarray]) -> None:
+    """Raises one `ValueError` that names every tensor with a number that is not finite, as the model would hold it."""
+    with np.errstate(over="ignore"):
+        counts = {key: int((~np.isfinite(array.astype("float64"))).sum()) for key, array in arrays.items()}
+    broken = [key for key, count in counts.items() if count]
     if broken:
-        counts = {key: int((~np.isfinite(arrays[key])).sum()) for key in broken}
         raise ValueError(
             f"The weights in {str(path)!r} hold numbers that are not finite; the model {name!r} stays as it was.\n"
             + _listing("NaN or infinite", broken, lambda key: f" ({counts[key]} of {arrays[key].size})")

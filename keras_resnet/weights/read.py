@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
-# A compressed member may grow to the size that the model needs, and a little for names and chunks.
+# A compressed member may grow to 64 bytes a number, which the state of any optimizer fits in, and a little for names and chunks.
 SPARE_BYTES = 64 * 2**20
 
 
@@ -33,11 +33,18 @@ def suffix_of(path: pathlib.Path) -> str:
     raise ValueError(f"The weights file {str(path)!r} has an unknown suffix. Allowed: {', '.join(SUFFIXES)}.{hint}")
 
 
-def read_safetensors(path: pathlib.Path) -> dict[str, np.ndarray]:
-    """All tensors of a safetensors file, floats as float32. Raises `ValueError` if it is damaged."""
+def read_safetensors(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, half-precision floats as float32. Raises `ValueError` if it is damaged.
+
+    Tensors whose key or shape is not `expected` are given as empty arrays of their shape, never read.
+    """
     try:
         with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
-            return {key: _number_array(file.get_tensor(key)) for key in file.keys()}  # noqa: SIM118
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            return {
+                key: _number_array(file.get_tensor(key)) if expected.get(key) == shape else np.broadcast_to(np.float32(0), shape)
+                for key, shape in shapes.items()
+            }
     except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or no safetensors file ({error}).") from error
 
@@ -59,7 +66,7 @@ def read_h5(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.n
     Raises:
         ValueError: if the file is damaged, links out of itself, or is larger inside than the model can need.
     """
-    limit = SPARE_BYTES + 2 * sum(8 * int(np.prod(shape)) for shape in expected.values())
+    limit = SPARE_BYTES + sum(64 * int(np.prod(shape)) for shape in expected.values())
     try:
         if path.name.lower().endswith(".keras"):
             with zipfile.ZipFile(path) as archive:
@@ -80,6 +87,7 @@ def read_h5(path: pathlib.Path, expected: Mapping[str, tuple]) -> dict[str, np.n
 
 def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
+    seen: set[int] = set()
 
     def walk(group: Any, prefix: str, depth: int) -> None:
         if depth > 32:
@@ -89,6 +97,10 @@ def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ValueError(f"{key!r} is a link, and links are not followed")
             item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                raise ValueError(f"{key!r} is a second name of what has another already")
+            seen.add(address)
             if isinstance(item, h5py.Group):
                 walk(item, f"{key}/", depth + 1)
                 continue

@@ -129,7 +129,7 @@ def test_no_float32_copy_of_a_narrow_activation():
         def __torch_dispatch__(self, function, types, args=(), kwargs=None):
             outputs = function(*args, **(kwargs or {}))
             for tensor in outputs if isinstance(outputs, (tuple, list)) else [outputs]:
-                if (
+                if (  # noqa: SIM102
                     isinstance(tensor, torch.Tensor)
                     and tensor.ndim == 4
                     and tensor.dtype == torch.float32
