@@ -322,7 +322,7 @@ class TestHostileHDF5:
             file["layers/again"] = file["layers"]
 
         path = edited_h5(written[suffix], suffix, tmp_path / f"model{suffix}", edit)
-        with refused(model, path, "nested"):
+        with refused(model, path, "second name"):
             load.load_weights(model, path)
 
     def test_external_dataset(self, model, written, suffix, key, shape, tmp_path):
