@@ -1,4 +1,4 @@
-"""Learns to read handwritten digits: a ResNet-20 on scikit-learn's 1797 images of 8x8 pixels, in about a minute on two CPU cores.
+"""Learns to read handwritten digits: a ResNet-20 on scikit-learn's 1797 images of 8x8 pixels, in one or two minutes on two CPU cores.
 
     python -m applications.digits                           # writes digits.keras, digits.npz and digits.png
     KERAS_BACKEND=torch python -m applications.digits --check digits.keras
@@ -8,6 +8,9 @@ The second command opens the file under another backend and prints how far its p
 Recipe: that of He et al. 2015 (arXiv:1512.03385, section 4.2) for CIFAR-10, made shorter: SGD with learning rate 0.1 and momentum 0.9,
 images shifted by up to one pixel; here with Nesterov's momentum, a cosine schedule after a warm-up, batches of 64, 30 epochs and weight
 decay 5e-4. It was chosen on a part of the training images. The network after the last epoch counts: the test images choose nothing.
+
+Measured, mean of seeds 0, 1 and 2 on two CPU cores that other work shared: 99.33 % on JAX (78 s of processor time), 99.56 % on TensorFlow
+(64 s), 99.70 % on PyTorch (37 s).
 """
 
 import argparse
@@ -16,6 +19,7 @@ import pathlib
 import sys
 import tempfile
 import textwrap
+import zipfile
 from collections.abc import Iterator, Sequence
 
 if __name__ == "__main__":
@@ -198,6 +202,8 @@ def check(path: pathlib.Path) -> float:
     except Exception as error:
         raise SystemExit(f"error: {str(beside)!r} is damaged, or not from this program ({_first_line(error)}). Run it again.") from error
     try:
+        if not zipfile.is_zipfile(path):  # which Keras would call "not found"
+            raise ValueError("no zip archive")
         found = predict(keras.saving.load_model(path, compile=False), images)
     # Keras, zipfile and h5py raise anything from OSError to TypeError at a damaged archive.
     except Exception as error:

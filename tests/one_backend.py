@@ -118,6 +118,17 @@ def take_statistics(model: keras.Model) -> None:
             variable.assign(10 * (keras.ops.convert_to_numpy(variable.value) - 0.9 * start))
 
 
+def let_the_head_see(model: keras.Model, factor: float = 10.0) -> None:
+    """Makes the loss depend on the blocks: one-sided channels are nearly constant, and as drawn the head makes little of what varies.
+
+    A larger kernel does, and the bias takes away what is the same for all images, with which training would diverge.
+    """
+    images, _ = batches(model)
+    head = model.get_layer("head")
+    head.kernel.assign(factor * keras.ops.convert_to_numpy(head.kernel.value))
+    head.bias.assign(keras.ops.convert_to_numpy(head.bias.value) - model.predict(images[-1], verbose=0).mean(axis=0))
+
+
 def write(folder: pathlib.Path, network: str) -> None:
     """The three files of a network, on this backend; the statistics are those of images, or its logits would hardly depend on them."""
     for kind in (*INFERENCE, TRAINING):
@@ -126,6 +137,8 @@ def write(folder: pathlib.Path, network: str) -> None:
         model = NETWORKS[network]()
         fill(model, one_sided=kind == TRAINING)
         take_statistics(model)
+        if kind == TRAINING:
+            let_the_head_see(model)
         model.save(folder / file_name(network, kind))
 
 

@@ -317,12 +317,20 @@ class TestHostileHDF5:
         with refused(model, path, "links are not followed"):
             load.load_weights(model, path)
 
-    def test_group_that_holds_itself(self, model, written, suffix, key, tmp_path):
+    @pytest.mark.parametrize("place", ["layers", "layers/conv", "another"])
+    def test_second_name(self, model, written, suffix, key, place, tmp_path):
+        """A group that holds itself would never end; one number under two names is not used once."""
+
         def edit(file: h5py.File) -> None:
-            file["layers/again"] = file["layers"]
+            file[f"{place}/again"] = file["layers"] if place == "layers" else file[key]
 
         path = edited_h5(written[suffix], suffix, tmp_path / f"model{suffix}", edit)
         with refused(model, path, "second name"):
+            load.load_weights(model, path)
+
+    def test_deep_groups(self, model, written, suffix, tmp_path):
+        path = edited_h5(written[suffix], suffix, tmp_path / f"model{suffix}", lambda file: file.create_group("/".join("a" * 2000)))
+        with refused(model, path, "nested too deeply"):
             load.load_weights(model, path)
 
     def test_external_dataset(self, model, written, suffix, key, shape, tmp_path):
