@@ -118,7 +118,7 @@ def take_statistics(model: keras.Model) -> None:
             variable.assign(10 * (keras.ops.convert_to_numpy(variable.value) - 0.9 * start))
 
 
-def let_the_head_see(model: keras.Model, factor: float = 10.0) -> None:
+def let_the_head_see(model: keras.Model, factor: float = 5.0) -> None:
     """Makes the loss depend on the blocks: one-sided channels are nearly constant, and as drawn the head makes little of what varies.
 
     A larger kernel does, and the bias takes away what is the same for all images, with which training would diverge.

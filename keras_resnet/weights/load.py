@@ -65,7 +65,9 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
         arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
         turn = _as_it_is
     check_fit(path, model.name, shapes, arrays)
-    check_finite(path, model.name, {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()})
+    with np.errstate(over="ignore"):
+        held = {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()}
+    check_finite(path, model.name, held)
     before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
     try:
         for key, variable in variables.items():
@@ -138,8 +140,7 @@ def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], arrays: d
 
 def check_finite(path: pathlib.Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     """Raises one `ValueError` that names every tensor with a number that is not finite, as the model would hold it."""
-    with np.errstate(over="ignore"):
-        counts = {key: int((~np.isfinite(array.astype("float64"))).sum()) for key, array in arrays.items()}
+    counts = {key: int((~np.isfinite(array.astype("float64"))).sum()) for key, array in arrays.items()}
     broken = [key for key, count in counts.items() if count]
     if broken:
         raise ValueError(

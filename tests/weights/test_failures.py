@@ -153,6 +153,13 @@ class TestThatDoNotFit:
         with refused(model, path, "not finite", key, f"1 of {np.prod(shape)}"):
             load.load_weights(model, path)
 
+    def test_too_large_for_the_variable(self, model, written, suffix, tmp_path):
+        """Finite in the file's float64, infinite in the model's float32."""
+        key, shape = list(keys_of(suffix, model).items())[-1]
+        path = changed(suffix, written[suffix], tmp_path / f"model{suffix}", lambda t: t.update({key: np.full(shape, 1e300)}))
+        with refused(model, path, "not finite", key):
+            load.load_weights(model, path)
+
     def test_complex_numbers(self, model, written, suffix, tmp_path):
         key, shape = list(keys_of(suffix, model).items())[-1]
         path = changed(suffix, written[suffix], tmp_path / f"model{suffix}", lambda t: t.update({key: np.ones(shape, "complex64")}))
