@@ -12,7 +12,8 @@ from keras_resnet.backend import geometry, reference
 
 
 def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
+    """Whether to rewrite for a CPU; within `jax.shard_map` not, whose types our primitive does not know."""
+    return jax.default_backend() == "cpu" and not jax.sharding.get_abstract_mesh().manual_axes
 
 
 def _dimensions(data_format: str) -> tuple[str, str, str]:
@@ -35,7 +36,7 @@ def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1
     if groups == 1 and not first and max(dilation) == 1 and _on_cpu() and _by_products(x, kernel, strides, pads):
         if windows == (1, 1):  # a slice costs less than a strided product's gradient
             x, strides = x[:, :: strides[0], :: strides[1]], (1, 1)
-        y = _products.bind(*_equally_varying(x, kernel), strides=tuple(strides), pads=pads)
+        y = _products.bind(x, kernel, strides=tuple(strides), pads=pads)
     elif windows == (1, 1) and groups == 1 and not any(map(any, pads)) and _on_cpu():
         y = jnp.einsum("nchw,cf->nfhw", x[:, :, :: strides[0], :: strides[1]], kernel[0, 0])
     else:
@@ -68,13 +69,6 @@ def _taps(x, kernel, strides, pads):
             rows = slice(row, row + (height - 1) * strides[0] + 1, strides[0])
             columns = slice(column, column + (width - 1) * strides[1] + 1, strides[1])
             yield kernel[row, column], x[:, rows, columns]
-
-
-def _equally_varying(*arrays):
-    """Within `jax.shard_map`, all of them as varying over the axes that any of them varies over: so JAX sums their gradients over those."""
-    axes = [getattr(jax.typeof(array), "vma", frozenset()) for array in arrays]
-    together = frozenset().union(*axes)
-    return [lax.pcast(a, tuple(together - own), to="varying") if together - own else a for a, own in zip(arrays, axes, strict=True)]
 
 
 def _wide(dtype):
