@@ -19,6 +19,7 @@ from keras_resnet.backend import geometry, reference
 __all__ = [
     "FoldedKernel",
     "add_relu",
+    "adopt",
     "average_pool2d",
     "batch_norm_inference",
     "batch_norm_training",
@@ -77,6 +78,7 @@ def _choose(name: str) -> Callable:
 
 FoldedKernel = getattr(_twin, "FoldedKernel", reference.FoldedKernel)
 add_relu = _choose("add_relu")
+adopt = getattr(_twin, "adopt", reference.adopt)
 average_pool2d = _choose("average_pool2d")
 batch_norm_inference = _choose("batch_norm_inference")
 batch_norm_training = _choose("batch_norm_training")

@@ -1,5 +1,6 @@
 """Twin for JAX: on CPUs convolutions as matrix products where XLA is slow at them, one-pass statistics, and padding left to XLA."""
 
+import itertools
 import math
 
 import jax
@@ -49,9 +50,20 @@ def _by_products(x, kernel, strides, pads) -> bool:
     """1x1 kernels always; larger ones in bfloat16 while the sum of products, in float32, stays in a core's cache (4 MiB)."""
     if kernel.shape[:2] == (1, 1):
         return not any(map(any, pads))
-    sizes = (geometry.output_size(*axis, p[0]) for *axis, p in zip(x.shape[1:3], kernel.shape[:2], strides, pads, strict=True))
-    symmetric = all(before == after for before, after in pads)
-    return symmetric and x.dtype == jnp.bfloat16 and kernel.shape[2] >= 128 and 4 * x.shape[0] * kernel.shape[3] * math.prod(sizes) <= 2**22
+    if x.dtype != jnp.bfloat16 or kernel.shape[2] < 128 or any(before != after for before, after in pads):
+        return False
+    sizes = ((size + sum(p) - window) // s + 1 for size, window, s, p in zip(x.shape[1:3], kernel.shape[:2], strides, pads, strict=True))
+    return 4 * x.shape[0] * kernel.shape[3] * math.prod(sizes) <= 2**22
+
+
+def _places(x, windows, strides, axes):
+    """For each place in a window, row by row, what it shows of `x` on the window's way; `x` is padded already."""
+    for offsets in itertools.product(*map(range, windows)):
+        index: list = [slice(None)] * x.ndim
+        for axis, offset, window, stride in zip(axes, offsets, windows, strides, strict=True):
+            steps = (x.shape[axis] - window) // stride
+            index[axis] = slice(offset, offset + steps * stride + 1, stride)
+        yield x[tuple(index)]
 
 
 # A convolution (channels last, no groups) whose gradients we choose, too. A primitive, because `jax.custom_vjp` has no forward-mode
@@ -59,16 +71,9 @@ def _by_products(x, kernel, strides, pads) -> bool:
 _products = Primitive("convolution_by_products")
 
 
-def _taps(x, kernel, strides, pads):
-    """Each tap of the kernel, with the pixels it meets."""
-    height, width = (geometry.output_size(*axis, p[0]) for *axis, p in zip(x.shape[1:3], kernel.shape[:2], strides, pads, strict=True))
-    if any(map(any, pads)):
-        x = jnp.pad(x, ((0, 0), *pads, (0, 0)))
-    for row in range(kernel.shape[0]):
-        for column in range(kernel.shape[1]):
-            rows = slice(row, row + (height - 1) * strides[0] + 1, strides[0])
-            columns = slice(column, column + (width - 1) * strides[1] + 1, strides[1])
-            yield kernel[row, column], x[:, rows, columns]
+def _seen_by_taps(x, kernel_shape, strides, pads):
+    x = jnp.pad(x, ((0, 0), *pads, (0, 0))) if any(map(any, pads)) else x
+    return _places(x, kernel_shape[:2], strides, (1, 2))
 
 
 def _wide(dtype):
@@ -77,7 +82,9 @@ def _wide(dtype):
 
 def _forward(x, kernel, *, strides, pads):
     """Summed in float32, which for bfloat16 is also XLA's fast way: 1x1, 256 to 64 channels at 56x56, batch 16, two cores: 27 to 5 ms."""
-    products = (jnp.einsum("nhwc,cf->nhwf", a, tap, preferred_element_type=_wide(x.dtype)) for tap, a in _taps(x, kernel, strides, pads))
+    taps = kernel.reshape(-1, *kernel.shape[2:])
+    pixels = _seen_by_taps(x, kernel.shape, strides, pads)
+    products = (jnp.einsum("nhwc,cf->nhwf", a, tap, preferred_element_type=_wide(x.dtype)) for a, tap in zip(pixels, taps, strict=True))
     return sum(products, start=next(products)).astype(x.dtype)
 
 
@@ -85,15 +92,16 @@ def _of_input(upstream, x, kernel, *, strides, pads):
     if strides != (1, 1):
         image = jax.ShapeDtypeStruct(x.aval.shape, x.aval.dtype)
         numbers = _dimensions("channels_last")
-        return jax.linear_transpose(lambda x: lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=numbers), image)(upstream)[0]
+        return jax.linear_transpose(lambda x: lax.conv_general_dilated(x, kernel, strides, pads, dimension_numbers=numbers), image)(
+            upstream
+        )[0]
     turned = tuple((size - 1 - p[0],) * 2 for size, p in zip(kernel.shape[:2], pads, strict=True))
     return _products.bind(upstream, jnp.swapaxes(kernel[::-1, ::-1], 2, 3), strides=strides, pads=turned)
 
 
 def _of_kernel(upstream, x, kernel, *, strides, pads):
     shape = kernel.aval.shape
-    taps = _taps(x, jnp.empty(shape[:2]), strides, pads)
-    return jnp.stack([_kernel_product(a, upstream) for _, a in taps]).reshape(shape)
+    return jnp.stack([_kernel_product(a, upstream) for a in _seen_by_taps(x, shape, strides, pads)]).reshape(shape)
 
 
 def _kernel_product(x, upstream):
@@ -184,17 +192,10 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
         return lax.reduce_window(x, lowest, lax.max, around(pool_size, 1), around(strides, 1), around(pads, (0, 0)))
     wide = x.astype(_wide(x.dtype))
     padded = jnp.pad(wide, around(pads, (0, 0)), constant_values=lowest) if any(map(any, pads)) else wide
-    height, width = reference.spatial_axes(data_format)
-    best = None
-    for row in range(pool_size[0]):
-        for column in range(pool_size[1]):
-            index: list = [slice(None)] * 4
-            for axis, start, window, stride in ((height, row, pool_size[0], strides[0]), (width, column, pool_size[1], strides[1])):
-                steps = (padded.shape[axis] - window) // stride
-                index[axis] = slice(start, start + steps * stride + 1, stride)
-            pixel = padded[tuple(index)]
-            # The first of equals gets the gradient, as everywhere else; NaN wins.
-            best = pixel if best is None else jnp.where((pixel > best) | jnp.isnan(pixel), pixel, best)
+    pixels = _places(padded, pool_size, strides, reference.spatial_axes(data_format))
+    best = next(pixels)
+    for pixel in pixels:  # the first of equals gets the gradient, as everywhere else; NaN wins
+        best = jnp.where((pixel > best) | jnp.isnan(pixel), pixel, best)
     return best.astype(x.dtype)
 
 

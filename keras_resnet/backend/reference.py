@@ -46,6 +46,11 @@ def turn(x: Tensor, source: str, target: str) -> Tensor:
     return ops.transpose(x, (0, 3, 1, 2) if target == "channels_first" else (0, 2, 3, 1))
 
 
+def adopt(values: Any, dtype: str | None) -> Tensor:
+    """A tensor of fresh NumPy values that nobody else will write to."""
+    return ops.convert_to_tensor(values, dtype=dtype)
+
+
 def prepare_kernel(kernel: keras.Variable) -> None:
     """Stores a fresh kernel as this backend likes it best. Values and logical shape stay as they are."""
 

@@ -41,6 +41,12 @@ def inner_format(data_format: str) -> str:
     return "channels_first"
 
 
+def adopt(values, dtype):
+    """Without the copy that Keras makes: 0.09 s of ResNet-152."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return reference.adopt(torch.from_numpy(values), dtype)
+
+
 def prepare_kernel(kernel: keras.Variable) -> None:
     """Stores `(h, w, in, out)` with the strides of `(out, h, w, in)`: its permuted view is then channels-last, and no call re-lays it.
 
