@@ -26,6 +26,20 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def compile_fast(request):
+    """In the tests of layers and models, on JAX, XLA does not optimize: nearly all their time would be compilation."""
+    if keras.backend.backend() != "jax" or request.path.parent.name not in ("layers", "models"):
+        yield
+        return
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture
 def mixed_bfloat16():
     """Keras's dtype policy set to mixed bfloat16 for the length of a test."""

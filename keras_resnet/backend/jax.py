@@ -173,12 +173,6 @@ def _normalize(x, gamma, beta, mean, variance, epsilon, axis):
     return y.astype(x.dtype)
 
 
-def add_relu(y, add=None, relu=False):
-    if add is not None:
-        y = y + add
-    return jax.nn.relu(y) if relu else y
-
-
 def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     """On a CPU as comparisons of the window's pixels: `reduce_window` is as fast forward and five times slower with its gradient.
 
@@ -186,9 +180,8 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     """
     pads = geometry.paddings(_sizes(x, data_format), pool_size, strides, padding)
     around = (lambda hw, one: (one, one, *hw)) if data_format == "channels_first" else (lambda hw, one: (one, *hw, one))
-    floating = jnp.issubdtype(x.dtype, jnp.floating)
-    lowest = -jnp.inf if floating else jnp.iinfo(x.dtype).min
-    if not floating or not _on_cpu() or math.prod(pool_size) > 16:
+    lowest = reference.lowest(x.dtype)
+    if not jnp.issubdtype(x.dtype, jnp.floating) or not _on_cpu() or math.prod(pool_size) > 16:
         return lax.reduce_window(x, lowest, lax.max, around(pool_size, 1), around(strides, 1), around(pads, (0, 0)))
     wide = x.astype(_wide(x.dtype))
     padded = jnp.pad(wide, around(pads, (0, 0)), constant_values=lowest) if any(map(any, pads)) else wide
@@ -197,7 +190,3 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     for pixel in pixels:  # the first of equals gets the gradient, as everywhere else; NaN wins
         best = jnp.where((pixel > best) | jnp.isnan(pixel), pixel, best)
     return best.astype(x.dtype)
-
-
-def remat(function):
-    return jax.checkpoint(function)

@@ -167,13 +167,20 @@ def add_relu(y: Tensor, add: Tensor | None = None, relu: bool = False) -> Tensor
     return ops.relu(y) if relu else y
 
 
+def lowest(dtype: Any) -> float:
+    """What no number of this type is below."""
+    name = keras.backend.standardize_dtype(dtype)
+    if "float" in name:
+        return float("-inf")
+    return -(2 ** (int(name[3:]) - 1)) if name.startswith("int") else 0
+
+
 def max_pool2d(
     x: Tensor, pool_size: geometry.Pair, strides: geometry.Pair, padding: geometry.Padding, data_format: str = "channels_last"
 ) -> Tensor:
     """Largest value of each window; what is padded never wins."""
     if not isinstance(padding, str):
-        lowest = float("-inf") if "float" in keras.backend.standardize_dtype(x.dtype) else 0
-        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format, value=lowest)
+        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format, value=lowest(x.dtype))
         padding = "valid"
     return ops.max_pool(x, pool_size, strides, padding, data_format)
 

@@ -164,18 +164,14 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
     outputs = 0 if None in (rows, columns) else (x.shape[0] or 8) * rows * columns // math.prod(strides)
     if outputs < math.prod(kernel.shape[:3]):
         axis = 1 if data_format == "channels_first" else -1
-        return add_relu(batch_norm_inference(_convolve(x, kernel, bias, *settings), gamma, beta, mean, variance, epsilon, axis), add, relu)
+        return reference.add_relu(
+            batch_norm_inference(_convolve(x, kernel, bias, *settings), gamma, beta, mean, variance, epsilon, axis), add, relu
+        )
     scale = tf.math.rsqrt(variance + epsilon)
     scale = scale if gamma is None else scale * gamma
     shift = (-mean if bias is None else bias - mean) * scale
     shift = shift if beta is None else shift + beta
-    return add_relu(_convolve(x, kernel * scale, shift, *settings), add, relu)
-
-
-def add_relu(y, add=None, relu=False):
-    if add is not None:
-        y = y + add
-    return tf.nn.relu(y) if relu else y
+    return reference.add_relu(_convolve(x, kernel * scale, shift, *settings), add, relu)
 
 
 def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
@@ -186,7 +182,7 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     if pads is None:
         return tf.nn.max_pool2d(x, pool_size, strides, "SAME", layout)
     if any(map(any, pads)):
-        x = reference.pad2d(x, pads, data_format, value=x.dtype.min if x.dtype.is_integer else float("-inf"))
+        x = reference.pad2d(x, pads, data_format, value=reference.lowest(x.dtype))
     return tf.nn.max_pool2d(x, pool_size, strides, "VALID", layout)
 
 
@@ -194,8 +190,3 @@ def average_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     if _transposed(data_format):
         return _to_first(average_pool2d(_to_last(x), pool_size, strides, padding))
     return reference.average_pool2d(x, pool_size, strides, padding, data_format)
-
-
-def remat(function):
-    """`tf.recompute_grad`, which takes and returns tensors only."""
-    return tf.recompute_grad(function)

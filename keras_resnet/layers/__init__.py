@@ -1,11 +1,13 @@
 """Floor 1: Keras layers. The papers' blocks, and the convolution, norms and pools they are made of."""
 
+from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.normalization import BatchNormalization
-from keras_resnet.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, MaxPooling2D
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual

@@ -1,9 +1,12 @@
 """The base of our composite layers: its configuration is its constructor's arguments, and its children are built by hand."""
 
 import inspect
+import math
+import operator
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_resnet import backend
 from keras_resnet.backend import geometry
@@ -23,6 +26,8 @@ class ConfiguredLayer(keras.layers.Layer):
                 value = keras.activations.get(value)
             elif name == "data_format":
                 value = geometry.standardize_data_format(value, keras.config.image_data_format())
+            elif isinstance(value, np.generic):
+                value = value.item()  # so that the configuration is plain JSON
             setattr(self, name, value)
 
     @property
@@ -80,7 +85,22 @@ def check_choice(name: str, value: Any, allowed: tuple) -> None:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {name}={value!r}.")
 
 
+def is_count(value: Any) -> bool:
+    """Whether `value` is a whole number of at least 1, NumPy's included."""
+    return hasattr(value, "__index__") and not isinstance(value, (bool, np.ndarray)) and operator.index(value) >= 1
+
+
 def check_count(name: str, value: Any) -> None:
     """Raises unless `value` is a whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_count(value):
         raise ValueError(f"`{name}` must be an integer of at least 1. Received: {name}={value!r}.")
+
+
+def check_number(name: str, value: Any, least: float = -math.inf, below: float = math.inf, also: tuple[str, ...] = ()) -> None:
+    """Raises unless `value` is a finite number from `least` to below `below`, or one of the words `also`."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and least <= value < below) and not (isinstance(value, str) and value in also):
+        bounds = (
+            "a finite number" if least == -math.inf else f"a number from {least:g}" + ("" if below == math.inf else f" to below {below:g}")
+        )
+        raise ValueError(f"`{name}` must be {', or '.join([bounds, *map(repr, also)])}. Received: {name}={value!r}.")

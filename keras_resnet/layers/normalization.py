@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
+from keras_resnet.layers.configured import check_choice, check_number
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -57,6 +58,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
 
 NORMS = ("batch", "group", None)
+
+
+def check_norm(norm: Any, momentum: Any, epsilon: Any) -> None:
+    """Raises unless these are settings of a norm that `create_norm` can make."""
+    check_choice("norm", norm, NORMS)
+    check_number("norm_momentum", momentum, 0, 1)
+    check_number("norm_epsilon", epsilon, 0)
 
 
 def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = "ones") -> Any:

@@ -7,11 +7,11 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers import shortcut as shortcuts
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_number
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
-from keras_resnet.layers.normalization import NORMS, create_norm
+from keras_resnet.layers.normalization import check_norm, create_norm
 from keras_resnet.layers.stochastic_depth import StochasticDepth
 
 
@@ -87,9 +87,9 @@ class Residual(ConfiguredLayer):
             check_count(name, locals()[name])
         check_choice("shortcut", shortcut, (*shortcuts.KINDS, None))
         check_choice("zero_padding", zero_padding, ("end", "both"))
-        check_choice("norm", norm, NORMS)
-        if isinstance(residual_scale, bool) or not isinstance(residual_scale, (int, float)):
-            check_choice("residual_scale", residual_scale, ("1/sqrt(N)", "learned", "or any number"))
+        check_norm(norm, norm_momentum, norm_epsilon)
+        check_number("residual_scale", residual_scale, also=("1/sqrt(N)", "learned"))
+        check_number("stochastic_depth", stochastic_depth, 0, 1)
         if first_dilation_rate is not None:
             check_count("first_dilation_rate", first_dilation_rate)
         if residual_scale == "1/sqrt(N)":

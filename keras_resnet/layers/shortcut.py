@@ -9,7 +9,7 @@ from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_
 from keras_resnet.layers.conv_norm import conv_norm
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
-from keras_resnet.layers.normalization import create_norm
+from keras_resnet.layers.normalization import check_norm, create_norm
 
 KINDS = ("identity", "projection", "projection_all", "avg_pool")
 
@@ -63,6 +63,8 @@ class Shortcut(ConfiguredLayer):
         check_choice("zero_padding", zero_padding, ("end", "both"))
         check_count("filters", filters)
         check_count("strides", strides)
+        check_count("dilation_rate", dilation_rate)
+        check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
         self.conv: Any = None
         self.norm_layer: Any = None

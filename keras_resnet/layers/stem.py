@@ -5,11 +5,11 @@ from typing import Any
 import keras
 
 from keras_resnet.backend import geometry
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_count
 from keras_resnet.layers.conv_norm import conv_norm
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
-from keras_resnet.layers.normalization import NORMS, create_norm
+from keras_resnet.layers.normalization import check_norm, create_norm
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -52,7 +52,7 @@ class Stem(ConfiguredLayer):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_choice("norm", norm, NORMS)
+        check_norm(norm, norm_momentum, norm_epsilon)
         for name in ("filters", "kernel_size", "strides", "minimum_size"):
             check_count(name, locals()[name])
         if kernel_size % 2 == 0:
@@ -76,16 +76,17 @@ class Stem(ConfiguredLayer):
         self.finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        self._check_size(inputs.shape)
+        self.check_size(inputs.shape)
         return self.leave(conv_norm(self.enter(inputs), self.conv, self.norm_layer, training, self.activation))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
-        self._check_size(input_shape)
+        self.check_size(input_shape)
         windows, strides = (self.kernel_size,) * 2, (self.strides,) * 2
         padding = (self.kernel_size // 2,) * 2
         return geometry.window_output_shape(input_shape, self.filters, windows, strides, padding, self.data_format)
 
-    def _check_size(self, shape: tuple) -> None:
+    def check_size(self, shape: tuple) -> None:
+        """Raises where images of this shape, with the batch, are smaller than `minimum_size`."""
         sizes = tuple(shape[2:4]) if self.data_format == "channels_first" else tuple(shape[1:3])
         if any(isinstance(size, int) and size < self.minimum_size for size in sizes):
             raise ValueError(

@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_resnet.layers.configured import check_number
+
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class StochasticDepth(keras.layers.Layer):
@@ -23,8 +25,7 @@ class StochasticDepth(keras.layers.Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        if not 0 <= rate < 1:
-            raise ValueError(f"`rate` is the probability to drop a branch, at least 0 and below 1. Received: rate={rate}.")
+        check_number("rate", rate, 0, 1)
         self.rate = rate
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)

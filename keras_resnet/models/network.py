@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
-from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual
+from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual, Stem
+from keras_resnet.layers.configured import check_number, is_count
 
 POOLINGS = (None, "avg", "max")
 
@@ -21,18 +22,57 @@ class Network(keras.Model):
     once: 1.84 s instead of 1.41 s for a training step of ResNet-50 (SGD with momentum, batch 16, 224 px, two cores, torchvision 1.40 s).
     """
 
-    def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's; images that do not fit leave the network as it was, also on JAX.
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # Here and not in `call`, to whose errors Keras adds all arguments, pixel by pixel.
+        self._check_images(args[0] if args else kwargs.get("inputs"))
+        return super().__call__(*args, **kwargs)
 
-        There Keras 3.15 takes the values out of the variables for as long as `predict` runs, and forgets them at an error.
+    def _check_images(self, images: Any) -> None:
+        """Raises where these are an array or tensor, and not a batch of images that this network can take."""
+        shape, expected = getattr(images, "shape", None), self.input_shape
+        if not isinstance(expected, tuple) or shape is None or getattr(shape, "rank", 0) is None:
+            return  # several inputs, a data set, or a shape that TensorFlow does not know
+        shape = tuple(shape)
+        if len(shape) == 3 and 1 in (expected[1], expected[-1]):
+            return  # grey images without their one channel, which Keras adds
+        if len(shape) != len(expected) or any(None not in (e, s) and e != s for e, s in zip(expected[1:], shape[1:], strict=True)):
+            hint = " For a single image pass image[None]." if len(shape) == 3 else ""
+            raise ValueError(f"{self.name!r} takes images of the shape {expected}. Received: shape={shape}.{hint}")
+        for layer in self.layers:
+            if isinstance(layer, Stem):
+                layer.check_size(shape)
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        return self._keeping_values(super().fit, args, kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        return self._keeping_values(super().evaluate, args, kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        return self._keeping_values(super().predict, args, kwargs)
+
+    def _keeping_values(self, method: Callable, args: tuple, kwargs: dict) -> Any:
+        """`method(*args, **kwargs)`, after whose failure the network can still be used, also on JAX.
+
+        There Keras 3.15 takes the values out of the variables while it loops over batches, and at an error in the first of them forgets
+        them.
         """
-        before = [(variable, variable.value) for variable in self.variables]
+        self._check_images(args[0] if args else kwargs.get("x"))
+        if keras.backend.backend() != "jax":
+            return method(*args, **kwargs)
+        before = [(variable, variable.value) for variable in self._state()]
         try:
-            return super().predict(*args, **kwargs)
+            return method(*args, **kwargs)
         except BaseException:
             for variable, value in before:
-                variable.assign(value)
+                if not _has_value(variable):
+                    variable.assign(value)
             raise
+
+    def _state(self) -> list:
+        """All variables that an epoch changes."""
+        optimizer = [] if self.optimizer is None else self.optimizer.variables
+        return [*self.variables, *optimizer, *self.metrics_variables]
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         laid_out = getattr(self, "_laid_out", lambda: None)()
@@ -40,6 +80,13 @@ class Network(keras.Model):
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
+
+
+def _has_value(variable: keras.Variable) -> bool:
+    try:
+        return not variable.value.is_deleted()
+    except TypeError:  # Keras asks for the initializer of a variable without a value, and there is none any more
+        return False
 
 
 def classifier(
@@ -59,7 +106,7 @@ def classifier(
     """The model image -> `body` -> head. `size` is the height and width in pixels that the network was published with."""
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
-    if include_top and not _is_count(classes):
+    if include_top and not is_count(classes):
         raise ValueError(
             f"`classes` is the number of outputs, an integer of at least 1; for none pass include_top=False. Received: classes={classes!r}."
         )
@@ -73,7 +120,9 @@ def classifier(
         # In float32 also under a mixed policy: it is 0.05 % of the arithmetic, and probabilities need the bits.
         wide = keras.dtype_policies.get(dtype).variable_dtype
         start = HeNormal(scale=1 / 3, mode="fan_in", distribution="uniform")  # how PyTorch starts it, and the published recipes with it
-        x = keras.layers.Dense(classes, activation=classifier_activation, kernel_initializer=start, dtype=wide, name="head")(x)
+        x = keras.layers.Dense(
+            operator.index(classes), activation=classifier_activation, kernel_initializer=start, dtype=wide, name="head"
+        )(x)
     sources = keras.utils.get_source_inputs(image)
     return Network(sources[0] if len(sources) == 1 else sources, x, name=name)
 
@@ -90,16 +139,12 @@ def _image(input_tensor: Any, input_shape: Sequence | None, size: int | None, da
     if input_tensor is not None and input_shape is not None and given != shape:
         raise ValueError(f"`input_tensor` has the shape {shape}, `input_shape` is {given}. Pass one of them, or make them agree.")
     channels = shape[0 if first else -1] if shape else None
-    if len(shape) != 3 or channels is None or not all(size is None or _is_count(size) for size in shape):
+    if len(shape) != 3 or channels is None or not all(size is None or is_count(size) for size in shape):
         order = "(channels, height, width)" if first else "(height, width, channels)"
         raise ValueError(
             f"An image's shape, without the batch, is {order}: integers of at least 1; height and width may be None. Received: {shape}."
         )
-    return keras.Input(shape, name="input") if input_tensor is None else input_tensor
-
-
-def _is_count(value: Any) -> bool:
-    return hasattr(value, "__index__") and not isinstance(value, bool) and operator.index(value) >= 1
+    return keras.Input([size if size is None else int(size) for size in shape], name="input") if input_tensor is None else input_tensor
 
 
 def stages(
@@ -119,8 +164,7 @@ def stages(
     Once the network has reached `output_stride`, further strides turn into dilation, which keeps what each weight sees.
     `stochastic_depth` is the last block's rate; earlier blocks have less, linearly from 0 at the first (Huang et al. 2016 start above 0).
     """
-    if isinstance(stochastic_depth, bool) or not isinstance(stochastic_depth, (int, float)) or not 0 <= stochastic_depth < 1:
-        raise ValueError(f"`stochastic_depth` must be a number from 0 to below 1. Received: stochastic_depth={stochastic_depth!r}.")
+    check_number("stochastic_depth", stochastic_depth, 0, 1)
     dilation, index, count = 1, 0, sum(depths)
     for number, (depth, width, stride) in enumerate(zip(depths, widths, strides, strict=True), start=1):
         before = dilation
@@ -154,7 +198,7 @@ def check_stages(depths: Sequence[int], widths: Sequence[int], output_stride: in
     Raises `ValueError` unless there is a number of blocks and a width for each stage, and the output stride can be had.
     """
     for name, values in (("depths", depths), ("widths", widths)):
-        if not isinstance(values, (tuple, list)) or not values or not all(isinstance(v, int) and _is_count(v) for v in values):
+        if not isinstance(values, (tuple, list)) or not values or not all(is_count(v) for v in values):
             raise ValueError(f"`{name}` must hold an integer of at least 1 for each stage. Received: {name}={values!r}.")
     if len(depths) != len(widths):
         raise ValueError(f"`depths` and `widths` must be equally long. Received: depths={depths!r}, widths={widths!r}.")

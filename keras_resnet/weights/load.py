@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import tempfile
+from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -50,20 +51,20 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
             missing, left over or misshapen, with the nearest names.
     """
     path = check_source(weights)
+    headless = all(layer.name != "head" for layer in model.layers)
     if read.suffix_of(path) == ".safetensors":
         variables = rename.torch_keys(model)
         shapes = {key: rename.shape_in_torch(variable) for key, variable in variables.items()}
         arrays = read.read_safetensors(path, shapes)
-        unused = rename.IGNORED if any(layer.name == "head" for layer in model.layers) else f"{rename.IGNORED}|{rename.HEAD}"
-        arrays = {key: array for key, array in arrays.items() if not re.fullmatch(unused, key)}
-        turn = rename.from_torch
+        unused = f"{rename.IGNORED}|{rename.HEAD}" if headless else rename.IGNORED
+        turn: Callable = rename.from_torch
     else:
         variables = h5_variables(model)
         shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
         arrays = read.read_h5(path, shapes)
-        unused = NOT_WEIGHTS if any(layer.name == "head" for layer in model.layers) else f"{NOT_WEIGHTS}|{HEAD}"
-        arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
-        turn = _as_it_is
+        unused = f"{NOT_WEIGHTS}|{HEAD}" if headless else NOT_WEIGHTS
+        turn = np.asarray
+    arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
     check_fit(path, model.name, shapes, arrays)
     with np.errstate(over="ignore"):
         held = {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()}
@@ -71,15 +72,11 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
     try:
         for key, variable in variables.items():
-            variable.assign(turn(arrays[key]))
+            variable.assign(turn(held[key]))
     except BaseException:
         for key, variable in variables.items():
             variable.assign(before[key])
         raise
-
-
-def _as_it_is(array: np.ndarray) -> np.ndarray:
-    return array
 
 
 def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:

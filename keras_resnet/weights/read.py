@@ -15,7 +15,7 @@ import numpy as np
 import safetensors
 
 SUFFIXES = (".safetensors", ".weights.h5", ".keras")
-# A compressed member may grow to 64 bytes a number, which the state of any optimizer fits in, and a little for names and chunks.
+# What the member of an archive may unpack to beyond 64 bytes a number (the state of any optimizer fits in those): names and chunks.
 SPARE_BYTES = 64 * 2**20
 
 
@@ -109,6 +109,7 @@ def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]
             if math.prod(item.chunks or ()) > max(2 * (item.size or 0), 2**20):
                 raise ValueError(f"{key!r} is stored in chunks larger than itself")
             if expected.get(key) == item.shape and (_is_narrow(item) or item.dtype.kind in "fiu"):
+                _check_packing(item, key)
                 arrays[key] = _number_array(numbers_of(item))
             else:
                 kind = "float32" if _is_narrow(item) else item.dtype if item.dtype.itemsize <= 16 else object
@@ -116,6 +117,23 @@ def _datasets(file: Any, expected: Mapping[str, tuple]) -> dict[str, np.ndarray]
 
     walk(file, "", 0)
     return arrays
+
+
+def _check_packing(dataset: Any, key: str) -> None:
+    """Raises where a compressed chunk would unpack to more than a chunk; HDF5 itself would go on unpacking."""
+    properties = dataset.id.get_create_plist()
+    filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+    if set(filters) - {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}:
+        raise ValueError(f"{key!r} is compressed by another method than gzip")
+    if h5py.h5z.FILTER_DEFLATE not in filters:
+        return
+    size = math.prod(dataset.chunks) * dataset.dtype.itemsize
+    for i in range(dataset.id.get_num_chunks()):
+        skipped, packed = dataset.id.read_direct_chunk(dataset.id.get_chunk_info(i).chunk_offset)
+        if skipped >> filters.index(h5py.h5z.FILTER_DEFLATE) & 1:
+            continue  # stored as it is, because it would not get smaller
+        if len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+            raise ValueError(f"{key!r} has a chunk that unpacks to more than its {size:,} bytes")
 
 
 def _is_narrow(dataset: Any) -> bool:
