@@ -10,8 +10,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 3
 
 # JAX is the lightest backend to install; any other by KERAS_BACKEND=torch or tensorflow.
 demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
-demo: $(VENV)/.made
-	@test -f $(VENV)/.demo-$$KERAS_BACKEND || { $(PIP) -e ".[demo,$$KERAS_BACKEND]" && touch $(VENV)/.demo-$$KERAS_BACKEND; }
+demo: $(VENV)/.demo-$(or $(KERAS_BACKEND),jax)
 	$(BIN)/python -m applications.digits
 
 # Once a backend, each in processes of its own. Tests of the whole zoo run on JAX alone, those that compare backends start the others.
@@ -45,7 +44,12 @@ hooks: $(VENV)/.dev
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
+$(VENV)/.demo-%: pyproject.toml constraints.txt | $(VENV)/.made
+	$(PIP) -e ".[demo,$*]"
+	@touch $@
+
 $(VENV)/.made:
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed; name one by PYTHON=python3.12')"
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 

@@ -24,6 +24,7 @@ CPU_RUNS = (
     ("inference", 8, "float32"),
     ("inference", 8, "mixed_bfloat16"),
     ("inference", 1, "float32"),
+    ("inference", 1, "mixed_bfloat16"),
     ("training", 16, "float32"),
     ("training", 16, "mixed_bfloat16"),
 )
@@ -81,7 +82,9 @@ def run(module: str, backend: str, *arguments: str) -> dict:
         out = pathlib.Path(folder) / "row.json"
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, "-m", module, *arguments, "--out", str(out)]
-        subprocess.run(command, check=True, env=environment, stderr=subprocess.PIPE)
+        done = subprocess.run(command, env=environment, stderr=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} under KERAS_BACKEND={backend} failed:\n{done.stderr}")
         return json.loads(out.read_text())
 
 
@@ -97,7 +100,7 @@ def table(rows: list[dict]) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--backend", choices=BACKENDS, action="append", help="one backend only; may be given again")
-    parser.add_argument("--repeats", type=int, default=7, help="timed rounds of each benchmark")
+    parser.add_argument("--repeats", type=int, default=9, help="timed rounds of each benchmark")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("benchmarks/results"), help="folder of the table")
     args = parser.parse_args()
     backends = args.backend or [name for name in BACKENDS if importlib.util.find_spec(name)]

@@ -50,12 +50,14 @@ def contestants(task: str, images: np.ndarray, labels: np.ndarray, policy: str) 
 
 
 def measure(steps: dict[str, Callable[[], object]], repeats: int, warmup: int) -> dict[str, list[float]]:
-    """Seconds of each step, `repeats` times, in turns."""
+    """Seconds of each step, `repeats` times, in turns; each round starts with another, so that none always follows the slowest."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
+    names = list(steps)
     for round_number in range(warmup + repeats):
-        for name, step in steps.items():
+        first = round_number % len(names)
+        for name in [*names[first:], *names[:first]]:
             start = time.perf_counter()
-            step()
+            steps[name]()
             elapsed = time.perf_counter() - start
             if round_number >= warmup:
                 seconds[name].append(elapsed)

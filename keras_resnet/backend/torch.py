@@ -178,8 +178,8 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
     """Folds the normalization into the kernel once, and on a CPU runs convolution, sum and ReLU as one oneDNN primitive with the kernel
     already in its blocked layout. `None` where it cannot: while a gradient tape or a tracer watches.
 
-    ResNet-50, two cores, 224 px, against torchvision (eager, channels-last) in one run: batch 8 float32 1.39 times, bfloat16 1.43 times;
-    batch 1 float32 1.56 times, bfloat16 3.1 times.
+    ResNet-50, two cores, 224 px, the same network without folding in the same run: batch 8 float32 250 to 218 ms, bfloat16 138 to 108 ms;
+    batch 1 float32 39 to 28 ms, bfloat16 30 to 19 ms.
     """
     if torch.is_grad_enabled() or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return None
