@@ -15,9 +15,9 @@ demo: $(VENV)/.demo-$(or $(KERAS_BACKEND),jax)
 
 # Once a backend, each in processes of its own. Tests of the whole zoo run on JAX alone, those that compare backends start the others.
 test: $(VENV)/.dev lint
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS)
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS)
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(WORKERS)
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 # What takes minutes a test: the accuracy of the demo on every backend, the deepest networks.
 test-full: test

@@ -28,6 +28,9 @@ def list_models(pattern: str = "*") -> list[str]:
         pattern: a shell pattern, such as `"resnet*"`.
     """
 
+    if not isinstance(pattern, str):
+        raise ValueError(f'`pattern` must be a shell pattern, such as "resnet*". Received: pattern={pattern!r}.')
+
     def order(name: str) -> list:
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 

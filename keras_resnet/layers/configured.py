@@ -50,6 +50,18 @@ class ConfiguredLayer(keras.layers.Layer):
         """The output in the layer's own format."""
         return backend.turn(y, self.inner_format, self.data_format)
 
+    def expect(self, input_shape: tuple) -> int:
+        """The input's channels, which from now on are those of every input. Raises where it is no batch of images."""
+        if len(input_shape) != 4 or input_shape[self.channel_axis] is None:
+            order = "(n, channels, height, width)" if self.data_format == "channels_first" else "(n, height, width, channels)"
+            raise ValueError(
+                f"{type(self).__name__} takes images of the shape {order}, of which only the channels must be known. "
+                f"Received: shape={tuple(input_shape)}."
+            )
+        channels = input_shape[self.channel_axis]
+        self.input_spec = keras.layers.InputSpec(ndim=4, axes={self.channel_axis: channels})
+        return channels
+
     def build_child(self, child: keras.layers.Layer, channels: int) -> None:
         """Builds a child for images of any size in the inner format."""
         first = self.inner_format == "channels_first"
@@ -94,6 +106,12 @@ def check_count(name: str, value: Any) -> None:
     """Raises unless `value` is a whole number of at least 1."""
     if not is_count(value):
         raise ValueError(f"`{name}` must be an integer of at least 1. Received: {name}={value!r}.")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raises unless `value` is true or false."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}.")
 
 
 def check_number(name: str, value: Any, least: float = -math.inf, below: float = math.inf, also: tuple[str, ...] = ()) -> None:

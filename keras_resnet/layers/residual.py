@@ -7,7 +7,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers import shortcut as shortcuts
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_number
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
@@ -90,6 +90,8 @@ class Residual(ConfiguredLayer):
         check_norm(norm, norm_momentum, norm_epsilon)
         check_number("residual_scale", residual_scale, also=("1/sqrt(N)", "learned"))
         check_number("stochastic_depth", stochastic_depth, 0, 1)
+        check_flag("zero_init_residual", zero_init_residual)
+        check_flag("remat", remat)
         if first_dilation_rate is not None:
             check_count("first_dilation_rate", first_dilation_rate)
         if residual_scale == "1/sqrt(N)":
@@ -111,7 +113,7 @@ class Residual(ConfiguredLayer):
         return self.first_dilation_rate or self.dilation_rate, self.dilation_rate
 
     def build(self, input_shape: tuple) -> None:
-        channels = entering = input_shape[self.channel_axis]
+        channels = entering = self.expect(input_shape)
         settings = self.branch()
         self._convs: list = []
         self._norms: list = []

@@ -72,7 +72,7 @@ class Shortcut(ConfiguredLayer):
         self.new_channels = 0
 
     def build(self, input_shape: tuple) -> None:
-        channels = input_shape[self.channel_axis]
+        channels = self.expect(input_shape)
         if self.kind == "identity":
             self.new_channels = self.filters - channels
             if self.new_channels < 0:

@@ -60,6 +60,7 @@ class Stem(ConfiguredLayer):
         self.keep(locals())
 
     def build(self, input_shape: tuple) -> None:
+        channels = self.expect(input_shape)
         self.conv = Conv2D(
             self.filters,
             self.kernel_size,
@@ -71,7 +72,7 @@ class Stem(ConfiguredLayer):
             dtype=self.dtype_policy,
             name="conv",
         )
-        self.build_child(self.conv, input_shape[self.channel_axis])
+        self.build_child(self.conv, channels)
         self.norm_layer = create_norm(self, "norm", self.filters)
         self.finish_build()
 
@@ -90,6 +91,7 @@ class Stem(ConfiguredLayer):
         sizes = tuple(shape[2:4]) if self.data_format == "channels_first" else tuple(shape[1:3])
         if any(isinstance(size, int) and size < self.minimum_size for size in sizes):
             raise ValueError(
-                f"Images of {sizes[0]}x{sizes[1]} pixels are too small: this network takes {self.minimum_size}x{self.minimum_size} or "
-                "larger. Resize them, or use a network for small images, such as resnet20."
+                f"Images of {sizes[0]}x{sizes[1]} pixels ({self.data_format}) are too small: this network takes "
+                f"{self.minimum_size}x{self.minimum_size} or larger. Resize them"
+                + (", or use a network for small images, such as resnet20." if self.minimum_size > 4 else ".")
             )

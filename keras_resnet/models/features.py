@@ -19,6 +19,8 @@ def features(model: keras.Model) -> dict[str, keras.KerasTensor]:
     Raises:
         ValueError: if the model has no layers named as stages of blocks are.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
     outputs = {}
     for layer in model.layers:
         found = re.fullmatch(r"(stage\d+)_block\d+", layer.name)

@@ -9,7 +9,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual, Stem
-from keras_resnet.layers.configured import check_number, is_count
+from keras_resnet.layers.configured import check_flag, check_number, is_count
 
 POOLINGS = (None, "avg", "max")
 
@@ -57,7 +57,10 @@ class Network(keras.Model):
         There Keras 3.15 takes the values out of the variables while it loops over batches, and at an error in the first of them forgets
         them.
         """
-        self._check_images(args[0] if args else kwargs.get("x"))
+        images = args[0] if args else kwargs.get("x")
+        self._check_images(images)
+        if tuple(getattr(images, "shape", ()))[:1] == (0,):
+            raise ValueError(f"{self.name!r} got a batch without images. Received: shape={tuple(images.shape)}.")
         if keras.backend.backend() != "jax":
             return method(*args, **kwargs)
         before = [(variable, variable.value) for variable in self._state()]
@@ -73,6 +76,14 @@ class Network(keras.Model):
         """All variables that an epoch changes."""
         optimizer = [] if self.optimizer is None else self.optimizer.variables
         return [*self.variables, *optimizer, *self.metrics_variables]
+
+    def get_compile_config(self) -> dict | None:
+        """As Keras's, but with the optimizer's public name: Keras 3.15 writes that of the backend, which no other backend can use."""
+        config = super().get_compile_config()
+        optimizer = config.get("optimizer") if isinstance(config, dict) else None
+        if isinstance(optimizer, dict) and str(optimizer.get("module")).startswith("keras.src.backend."):
+            optimizer.update(module="keras.optimizers", registered_name=None)
+        return config
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         laid_out = getattr(self, "_laid_out", lambda: None)()
@@ -106,6 +117,9 @@ def classifier(
     """The model image -> `body` -> head. `size` is the height and width in pixels that the network was published with."""
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
+    check_flag("include_top", include_top)
+    if "float" not in (keras.dtype_policies.get(dtype).compute_dtype or ""):
+        raise ValueError(f'`dtype` must be a policy of floating-point numbers, such as "mixed_bfloat16". Received: dtype={dtype!r}.')
     if include_top and not is_count(classes):
         raise ValueError(
             f"`classes` is the number of outputs, an integer of at least 1; for none pass include_top=False. Received: classes={classes!r}."
@@ -203,7 +217,7 @@ def check_stages(depths: Sequence[int], widths: Sequence[int], output_stride: in
     if len(depths) != len(widths):
         raise ValueError(f"`depths` and `widths` must be equally long. Received: depths={depths!r}, widths={widths!r}.")
     possible = [stem_stride * 2**i for i in range(len(depths))]
-    if output_stride is not None and output_stride not in possible:
+    if output_stride is not None and (not is_count(output_stride) or output_stride not in possible):
         raise ValueError(
             f"`output_stride` must be None or one of {', '.join(map(str, possible))}. Received: output_stride={output_stride!r}."
         )

@@ -7,6 +7,7 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import BasicBlock, Bottleneck, MaxPooling2D, Stem
+from keras_resnet.layers.configured import check_count
 from keras_resnet.models import network
 from keras_resnet.models.row import Row
 
@@ -81,6 +82,8 @@ def resnet(
     Source: He et al. 2015, arXiv:1512.03385, with the stride on the 3x3 convolution as torchvision and timm have it.
     """
     output_stride = network.check_stages(depths, widths, output_stride, 4)
+    for count, value in (("stem_width", stem_width), ("groups", groups), ("group_width", group_width)):
+        check_count(count, value)
     if block not in BLOCKS:
         raise ValueError(f"`block` must be 'basic' or 'bottleneck'. Received: block={block!r}.")
     if block == "basic" and (groups, group_width, strides_in) != (1, 64, "3x3"):

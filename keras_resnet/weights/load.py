@@ -25,8 +25,8 @@ def check_source(weights: Any) -> pathlib.Path:
     """The path that `weights` names. Raises where it cannot be a weights file, before anything is built or read."""
     if not isinstance(weights, (str, os.PathLike)):
         raise ValueError(f"`weights` must be None or the path of a file. Received: weights={weights!r}.")
-    path = pathlib.Path(weights)
-    if path.suffix == "" and not path.exists():
+    path = pathlib.Path(weights).expanduser()
+    if path.suffix == "" and not (os.fspath(weights) and path.exists()):
         raise ValueError(
             f"`weights` must be None or the path of a file ending in {', '.join(read.SUFFIXES)}. Received: weights={os.fspath(weights)!r}. "
             "Names of published weights are not known to this version."
@@ -50,6 +50,8 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
         ValueError: if it is damaged, of another kind, holds a number that is not finite, or does not fit: the error lists what is
             missing, left over or misshapen, with the nearest names.
     """
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
     path = check_source(weights)
     headless = all(layer.name != "head" for layer in model.layers)
     if read.suffix_of(path) == ".safetensors":
@@ -69,6 +71,10 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     with np.errstate(over="ignore"):
         held = {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()}
     check_finite(path, model.name, held)
+    negative = [key for key, variable in variables.items() if variable.path.endswith("moving_variance") and held[key].min(initial=0) < 0]
+    if negative:
+        listing = _listing("negative variances", negative, lambda key: "")
+        raise ValueError(f"The weights in {str(path)!r} cannot be right; the model {model.name!r} stays as it was.\n{listing}")
     before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
     try:
         for key, variable in variables.items():

@@ -162,3 +162,14 @@ def test_features_of_another_model_are_refused():
     image = keras.Input((4,))
     with pytest.raises(ValueError, match="no stages"):
         keras_resnet.features(keras.Model(image, keras.layers.Dense(2)(image)))
+
+
+def test_a_compiled_network_is_saved_for_every_backend():
+    """Keras writes the optimizer of the backend at work, `keras.src.backend.torch...`, which training on another cannot use."""
+    model = keras_resnet.ResNet20(input_shape=(8, 8, 3), depths=(1, 1, 1))
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    assert model.get_compile_config()["optimizer"]["module"] == "keras.optimizers"
+    again = type(model).from_config(model.get_config())
+    again.compile_from_config(model.get_compile_config())
+    assert type(again.optimizer) is type(model.optimizer)
+    assert float(np.asarray(again.optimizer.get_config()["learning_rate"])) == pytest.approx(1e-3)

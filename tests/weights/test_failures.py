@@ -57,6 +57,17 @@ class TestThatDoNotFit:
         with refused(model, path, "not finite", key, f"1 of {np.prod(shape)}"):
             load.load_weights(model, path)
 
+    def test_negative_variance(self, model, written, suffix, tmp_path):
+        """Its square root would be NaN, which some backends' ReLU turns into 0, unseen."""
+        key = next(key for key, shape in keys_of(suffix, model).items() if "running_var" in key or key.endswith("vars/3"))
+
+        def change(found):
+            found[key] = -found[key]
+
+        path = changed(suffix, written[suffix], tmp_path / f"model{suffix}", change)
+        with refused(model, path, "negative", key):
+            load.load_weights(model, path)
+
     def test_too_large_for_the_variable(self, model, written, suffix, tmp_path):
         """Finite in the file's float64, infinite in the model's float32."""
         key, shape = list(keys_of(suffix, model).items())[-1]
