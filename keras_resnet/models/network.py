@@ -59,8 +59,9 @@ class Network(keras.Model):
         """
         images = args[0] if args else kwargs.get("x")
         self._check_images(images)
-        if tuple(getattr(images, "shape", ()))[:1] == (0,):
-            raise ValueError(f"{self.name!r} got a batch without images. Received: shape={tuple(images.shape)}.")
+        shape = getattr(images, "shape", None)
+        if shape is not None and shape[0] == 0:
+            raise ValueError(f"{self.name!r} got a batch without images. Received: shape={tuple(shape)}.")
         if keras.backend.backend() != "jax":
             return method(*args, **kwargs)
         before = [(variable, variable.value) for variable in self._state()]
