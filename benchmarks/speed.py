@@ -7,6 +7,7 @@ a round, so that noise of the machine meets all alike; the figure is the median 
 """
 
 import argparse
+import itertools
 import json
 import pathlib
 import statistics
@@ -50,12 +51,11 @@ def contestants(task: str, images: np.ndarray, labels: np.ndarray, policy: str) 
 
 
 def measure(steps: dict[str, Callable[[], object]], repeats: int, warmup: int) -> dict[str, list[float]]:
-    """Seconds of each step, `repeats` times, in turns; each round starts with another, so that none always follows the slowest."""
+    """Seconds of each step, `repeats` times, in turns; the order changes, so that none always follows the slowest."""
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    names = list(steps)
-    for round_number in range(warmup + repeats):
-        first = round_number % len(names)
-        for name in [*names[first:], *names[:first]]:
+    orders = itertools.cycle(itertools.permutations(steps))
+    for round_number, order in zip(range(warmup + repeats), orders, strict=False):
+        for name in order:
             start = time.perf_counter()
             steps[name]()
             elapsed = time.perf_counter() - start

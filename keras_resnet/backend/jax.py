@@ -50,7 +50,9 @@ def _by_products(x, kernel, strides, pads) -> bool:
     """1x1 kernels always; larger ones in bfloat16 while the sum of products, in float32, stays in a core's cache (4 MiB)."""
     if kernel.shape[:2] == (1, 1):
         return not any(map(any, pads))
-    if x.dtype != jnp.bfloat16 or kernel.shape[2] < 128 or any(before != after for before, after in pads):
+    if x.dtype != jnp.bfloat16 or kernel.shape[2] < 128 or not all(isinstance(size, int) for size in x.shape):
+        return False
+    if any(before != after or before >= window for (before, after), window in zip(pads, kernel.shape[:2], strict=True)):
         return False
     sizes = ((size + sum(p) - window) // s + 1 for size, window, s, p in zip(x.shape[1:3], kernel.shape[:2], strides, pads, strict=True))
     return 4 * x.shape[0] * kernel.shape[3] * math.prod(sizes) <= 2**22

@@ -5,6 +5,15 @@ import numpy as np
 
 from keras_resnet import backend
 
+TRUNCATED = 0.87962566103423978  # the standard deviation of a unit normal cut at two
+# The ziggurat of 256 layers of equal area under exp(-x**2 / 2); the lowest has the tail beyond TAIL.
+TAIL, AREA = 3.6541528853610088, 0.00492867323399
+EDGES = np.zeros(257)
+EDGES[:2] = AREA * np.exp(TAIL**2 / 2), TAIL
+for _layer in range(2, 256):
+    EDGES[_layer] = np.sqrt(-2 * np.log(AREA / EDGES[_layer - 1] + np.exp(-(EDGES[_layer - 1] ** 2) / 2)))
+HEIGHTS = np.exp(-(EDGES**2) / 2)
+INSIDE = (EDGES[1:] / EDGES[:-1] * 2**23).astype("float32")
 CHUNK = 2**16  # numbers drawn at a time: their temporaries stay in a core's cache
 
 
@@ -31,13 +40,14 @@ class HeNormal(keras.initializers.VarianceScaling):
         distribution: str = "untruncated_normal",
         seed: int | None = None,
     ):
+        seed = seed.item() if isinstance(seed, np.integer) else seed
         if seed is not None and not (isinstance(seed, int) and seed >= 0):
             raise ValueError(f"`seed` must be an integer of at least 0, or None. Received: seed={seed!r}.")
         super().__init__(scale=scale, mode=mode, distribution=distribution, seed=seed)
 
     def __call__(self, shape, dtype=None):
         receptive = int(np.prod(shape[:-2]))
-        fan_in, fan_out = (shape[-2] * receptive, shape[-1] * receptive) if len(shape) > 1 else (shape[0], shape[0])
+        fan_in, fan_out = (shape[-2] * receptive, shape[-1] * receptive) if len(shape) > 1 else (shape[0], shape[0]) if shape else (1, 1)
         fan = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         deviation = float(np.sqrt(self.scale / max(1.0, fan)))
         # With the shape in the seed, kernels of different shapes do not share the beginnings of their numbers.
@@ -74,26 +84,15 @@ def _draw(generator: np.random.Generator, distribution: str, deviation: float, o
         outside = outside[np.abs(again) > cut]
 
 
-TRUNCATED = 0.87962566103423978  # the standard deviation of a unit normal cut at two
-# The ziggurat of 256 layers of equal area under exp(-x**2 / 2); the lowest has the tail beyond TAIL.
-TAIL, AREA = 3.6541528853610088, 0.00492867323399
-EDGES = np.zeros(257)
-EDGES[:2] = AREA * np.exp(TAIL**2 / 2), TAIL
-for _layer in range(2, 256):
-    EDGES[_layer] = np.sqrt(-2 * np.log(AREA / EDGES[_layer - 1] + np.exp(-(EDGES[_layer - 1] ** 2) / 2)))
-HEIGHTS = np.exp(-(EDGES**2) / 2)
-INSIDE = (EDGES[1:] / EDGES[:-1] * 2**23).astype("float32")
-
-
 def _normal(generator: np.random.Generator, deviation: float, out: np.ndarray) -> None:
-    """Marsaglia and Tsang's ziggurat over whole arrays: 5 nanoseconds a number, 11 in NumPy's `standard_normal` (float32).
+    """Marsaglia and Tsang's ziggurat over whole arrays: 5 nanoseconds a number, 8 to 11 in NumPy's `standard_normal` (float32).
 
-    Each 32 random bits choose a layer and a place in it, in 24 bits. 98.8 % of the places lie under the curve wherever in the layer's
+    Each 32 random bits choose a layer and a place in it, in 24 bits. 98.5 % of the places lie under the curve wherever in the layer's
     height they are; the others are settled one by one.
 
     Source: Marsaglia and Tsang 2000, "The ziggurat method for generating random variables", doi:10.18637/jss.v005.i08.
     """
-    bits = generator.bit_generator.random_raw(-(-out.size // 2)).view(np.uint32)[: out.size]
+    bits = generator.bit_generator.random_raw(-(-out.size // 2)).astype("<u8", copy=False).view("<u4")[: out.size]
     layers = (bits & 255).astype(np.uint8)
     places = (bits >> 8).astype(np.float32) - np.float32(2**23 - 0.5)
     np.multiply(places, np.take((EDGES[:-1] * deviation / 2**23).astype("float32"), layers), out=out)

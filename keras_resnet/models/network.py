@@ -1,5 +1,6 @@
 """What all networks for classification share: their input, stages of blocks, a head, and the checks of arguments."""
 
+import functools
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -33,7 +34,7 @@ class Network(keras.Model):
         if not isinstance(expected, tuple) or shape is None or getattr(shape, "rank", 0) is None:
             return  # several inputs, a data set, or a shape that TensorFlow does not know
         shape = tuple(shape)
-        if len(shape) == 3 and 1 in (expected[1], expected[-1]):
+        if len(shape) == 3 and expected[-1] == 1 != shape[-1]:
             return  # grey images without their one channel, which Keras adds
         if len(shape) != len(expected) or any(None not in (e, s) and e != s for e, s in zip(expected[1:], shape[1:], strict=True)):
             hint = " For a single image pass image[None]." if len(shape) == 3 else ""
@@ -42,12 +43,18 @@ class Network(keras.Model):
             if isinstance(layer, Stem):
                 layer.check_size(shape)
 
+    @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
+        held_back = kwargs.get("validation_data")
+        if isinstance(held_back, (tuple, list)) and held_back:
+            self._check_images(held_back[0])
         return self._keeping_values(super().fit, args, kwargs)
 
+    @functools.wraps(keras.Model.evaluate)
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         return self._keeping_values(super().evaluate, args, kwargs)
 
+    @functools.wraps(keras.Model.predict)
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return self._keeping_values(super().predict, args, kwargs)
 
@@ -75,15 +82,14 @@ class Network(keras.Model):
 
     def _state(self) -> list:
         """All variables that an epoch changes."""
-        optimizer = [] if self.optimizer is None else self.optimizer.variables
-        return [*self.variables, *optimizer, *self.metrics_variables]
+        optimizer = getattr(self, "optimizer", None)  # before `compile` there is not even the attribute
+        return [*self.variables, *([] if optimizer is None else optimizer.variables), *self.metrics_variables]
 
     def get_compile_config(self) -> dict | None:
         """As Keras's, but with the optimizer's public name: Keras 3.15 writes that of the backend, which no other backend can use."""
         config = super().get_compile_config()
-        optimizer = config.get("optimizer") if isinstance(config, dict) else None
-        if isinstance(optimizer, dict) and str(optimizer.get("module")).startswith("keras.src.backend."):
-            optimizer.update(module="keras.optimizers", registered_name=None)
+        if isinstance(config, dict):
+            _name_publicly(config.get("optimizer"))
         return config
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
@@ -92,6 +98,15 @@ class Network(keras.Model):
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
+
+
+def _name_publicly(config: Any) -> None:
+    """Within the configuration of an optimizer, which may hold another, replaces the modules of one backend."""
+    if isinstance(config, dict):
+        if str(config.get("module")).startswith("keras.src.backend."):
+            config.update(module="keras.optimizers", registered_name=None)
+        for value in config.values():
+            _name_publicly(value)
 
 
 def _has_value(variable: keras.Variable) -> bool:

@@ -169,7 +169,26 @@ def test_a_compiled_network_is_saved_for_every_backend():
     model = keras_resnet.ResNet20(input_shape=(8, 8, 3), depths=(1, 1, 1))
     model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     assert model.get_compile_config()["optimizer"]["module"] == "keras.optimizers"
+    model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-3)), "sparse_categorical_crossentropy")
+    assert "keras.src.backend" not in str(model.get_compile_config()["optimizer"])
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
     again = type(model).from_config(model.get_config())
     again.compile_from_config(model.get_compile_config())
     assert type(again.optimizer) is type(model.optimizer)
     assert float(np.asarray(again.optimizer.get_config()["learning_rate"])) == pytest.approx(1e-3)
+
+
+def test_an_uncompiled_network_predicts_and_says_that_it_cannot_fit():
+    model = keras_resnet.ResNet20(input_shape=(8, 8, 3), depths=(1, 1, 1), classes=3)
+    assert model.predict(normal(2, 8, 8, 3), verbose=0).shape == (2, 3)
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(normal(2, 8, 8, 3), np.zeros(2), verbose=0)
+    assert model.predict(normal(2, 8, 8, 3), verbose=0).shape == (2, 3)
+
+
+def test_images_to_validate_with_are_checked_before_training():
+    model = keras_resnet.ResNet20(input_shape=(8, 8, 3), depths=(1, 1, 1), classes=3)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"\(2, 8, 8, 4\)"):
+        model.fit(normal(2, 8, 8, 3), np.zeros(2), validation_data=(normal(2, 8, 8, 4), np.zeros(2)), verbose=0)
+    assert int(as_numpy(model.optimizer.iterations)) == 0

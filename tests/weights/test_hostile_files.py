@@ -146,6 +146,28 @@ class TestHostileHDF5:
         with refused(model, path, key, "unpacks to more"):
             load.load_weights(model, path)
 
+    @pytest.mark.parametrize("filters", ["deflate twice", "shuffle behind", "checksum before"])
+    def test_packed_in_another_order(self, model, written, suffix, key, shape, filters, tmp_path):
+        """There a chunk's size does not bound what deflate gives."""
+
+        def edit(file: h5py.File) -> None:
+            del file[key]
+            settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            settings.set_chunk(shape)
+            first, second = {
+                "deflate twice": (lambda: settings.set_deflate(4), lambda: settings.set_deflate(4)),
+                "shuffle behind": (lambda: settings.set_deflate(4), settings.set_shuffle),
+                "checksum before": (settings.set_fletcher32, lambda: settings.set_deflate(4)),
+            }[filters]
+            first()
+            second()
+            group, name = key.rsplit("/", 1)
+            h5py.h5d.create(file[group].id, name.encode(), h5py.h5t.IEEE_F32LE, h5py.h5s.create_simple(shape), settings)
+
+        path = edited_h5(written[suffix], suffix, tmp_path / f"model{suffix}", edit)
+        with refused(model, path, key, "gzip alone"):
+            load.load_weights(model, path)
+
     def test_compressed_is_no_crime(self, written, suffix, tmp_path):
         """`h5repack` makes such files: packed where that is smaller, as it is where not."""
 
