@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Beside keras.applications and, on PyTorch, torchvision, which is installed without its dependencies. Takes 20 minutes.
+# Beside keras.applications and, on PyTorch, torchvision, which is installed without its dependencies. Takes 12 minutes.
 bench: $(VENV)/.peers
 	$(BIN)/python -m benchmarks
 

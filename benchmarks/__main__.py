@@ -1,6 +1,6 @@
 """Runs every benchmark of every installed backend and writes the table.
 
-python -m benchmarks                      all: about 20 minutes on two cores
+python -m benchmarks                      all: about 12 minutes on two cores
 python -m benchmarks --backend torch --repeats 5
 python -m benchmarks --out benchmarks/results
 """

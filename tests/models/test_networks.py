@@ -192,3 +192,21 @@ def test_images_to_validate_with_are_checked_before_training():
     with pytest.raises(ValueError, match=r"\(2, 8, 8, 4\)"):
         model.fit(normal(2, 8, 8, 3), np.zeros(2), validation_data=(normal(2, 8, 8, 4), np.zeros(2)), verbose=0)
     assert int(as_numpy(model.optimizer.iterations)) == 0
+
+
+@pytest.mark.parametrize("way", ["fit", "evaluate", "predict"])
+def test_a_trained_network_survives_batches_that_fail(way):
+    """From a generator, whose images nobody can check before: Keras on JAX forgets the variables at such an error."""
+    model = keras_resnet.ResNet20(input_shape=(8, 8, 3), depths=(1, 1, 1), classes=3)
+    model.compile(keras.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+    model.fit(normal(2, 8, 8, 3), np.zeros(2), verbose=0)
+    before = [as_numpy(variable) for variable in [*model.variables, *model.optimizer.variables]]
+
+    def generator():
+        yield normal(2, 8, 8, 4), np.zeros(2)
+
+    with pytest.raises(Exception, match=r"(?s).*"):
+        getattr(model, way)(generator(), verbose=0)
+    after = [as_numpy(variable) for variable in [*model.variables, *model.optimizer.variables]]
+    assert all((a == b).all() for a, b in zip(after, before, strict=True))
+    assert np.isfinite(model.predict(normal(2, 8, 8, 3), verbose=0)).all()
