@@ -91,14 +91,17 @@ def test_constructors_refuse_what_create_model_refuses():
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="once is enough, and jax is the default to install")
 def test_import_costs_little():
-    """At most 0.3 s over `import keras`: the least of 3 each, taken in turns."""
+    """At most 0.3 s on top of `import keras`.
 
-    def seconds(module: str) -> float:
-        program = f"import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+    Processor time of one process that has imported Keras already, so that what else the machine does counts neither way:
+    the difference of two whole imports was 0.03 s alone and 0.34 s beside a second test worker.
+    """
+    program = "import time; import keras; start = time.process_time(); import keras_resnet; print(time.process_time() - start)"
+
+    def seconds() -> float:
         done = subprocess.run([sys.executable, "-c", program], env=os.environ, capture_output=True, text=True, check=True)
         return float(done.stdout)
 
-    times = [(seconds("keras"), seconds("keras_resnet")) for _ in range(3)]
-    ours, theirs = min(t[1] for t in times), min(t[0] for t in times)
-    print(f"import keras {theirs:.2f} s, import keras_resnet {ours:.2f} s")  # shown by -s
-    assert ours - theirs < 0.3
+    least = min(seconds() for _ in range(3))
+    print(f"import keras_resnet beside keras: {least:.2f} s")  # shown by -s
+    assert least < 0.3
