@@ -7,6 +7,7 @@ from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.max_pooling import MaxPooling2D
+from keras_resnet.layers.norm_activation import NormActivation
 from keras_resnet.layers.normalization import BatchNormalization
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
@@ -24,6 +25,7 @@ __all__ = [
     "GlobalAveragePooling2D",
     "HeNormal",
     "MaxPooling2D",
+    "NormActivation",
     "PreActBasicBlock",
     "PreActBottleneck",
     "Residual",

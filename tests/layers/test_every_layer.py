@@ -42,6 +42,9 @@ LAYERS = {
     "preact_bottleneck": (layers.PreActBottleneck, dict(filters=3, strides=2, shortcut="projection_all", stochastic_depth=0.3)),
     "preact_bottleneck_group": (layers.PreActBottleneck, dict(filters=4, groups=4, width=8, norm="group", residual_scale="learned")),
     "preact_bottleneck_1x1": (layers.PreActBottleneck, dict(filters=3, strides=2, strides_in="1x1", shortcut="avg_pool", remat=True)),
+    "norm_activation": (layers.NormActivation, {}),
+    "norm_activation_group": (layers.NormActivation, dict(norm="group", activation="gelu")),
+    "norm_activation_none": (layers.NormActivation, dict(norm=None, activation=None)),
 }
 
 
