@@ -4,6 +4,7 @@ from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.max_pooling import MaxPooling2D
@@ -13,6 +14,7 @@ from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual
 from keras_resnet.layers.shortcut import Shortcut
+from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
 
@@ -22,6 +24,7 @@ __all__ = [
     "BatchNormalization",
     "Bottleneck",
     "Conv2D",
+    "EfficientChannelAttention",
     "GlobalAveragePooling2D",
     "HeNormal",
     "MaxPooling2D",
@@ -30,6 +33,7 @@ __all__ = [
     "PreActBottleneck",
     "Residual",
     "Shortcut",
+    "SqueezeExcite",
     "Stem",
     "StochasticDepth",
 ]
