@@ -14,7 +14,8 @@ choice.check()
 
 import keras
 
-from keras_resnet.backend import geometry, reference
+from keras_resnet.backend import counting, geometry, reference
+from keras_resnet.backend.counting import record, recording
 
 __all__ = [
     "FoldedKernel",
@@ -31,6 +32,8 @@ __all__ = [
     "max_pool2d",
     "prepare_kernel",
     "prepare_optimizer",
+    "record",
+    "recording",
     "remat",
     "turn",
     "use_reference",
@@ -65,11 +68,15 @@ def use_reference() -> Iterator[None]:
 def _choose(name: str) -> Callable:
     plain = getattr(reference, name)
     fast = getattr(_twin, name, plain)
-    if fast is plain:
+    count = counting.COUNTS.get(name)
+    if fast is plain and count is None:
         return plain
 
     def operation(*args, **kwargs):
-        return plain(*args, **kwargs) if _reference_forced else fast(*args, **kwargs)
+        y = plain(*args, **kwargs) if _reference_forced else fast(*args, **kwargs)
+        if counting.open_recording is not None and count is not None:
+            record(name, **count(y, *args, **kwargs))
+        return y
 
     operation.__name__ = operation.__qualname__ = name
     operation.__doc__ = plain.__doc__
@@ -113,7 +120,7 @@ def conv_norm_inference(
         add: a tensor of the output's shape, or `None`.
         memory: where a twin may keep folded kernels, a `FoldedKernel`.
     """
-    if memory is not None and _fold is not None and not _reference_forced:
+    if memory is not None and _fold is not None and not _reference_forced and counting.open_recording is None:
         y = _fold(x, kernel, bias, norm, strides, padding, dilation, data_format, relu, add, memory)
         if y is not None:
             return y

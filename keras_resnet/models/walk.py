@@ -1,0 +1,69 @@
+"""A walk through a functional model's graph with images of one size: what `profile` and `feature_info` look at on the way."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import is_count
+
+
+def walk(model: keras.Model, shape: Sequence, visit: Callable[[Any, list[keras.KerasTensor]], Any]) -> dict[int, keras.KerasTensor]:
+    """Calls `visit(operation, inputs)` for every operation of the graph, in an order in which inputs are known.
+
+    Args:
+        model: a functional model with one input.
+        shape: of one image, without the batch.
+        visit: gives the output of an operation, as `keras.KerasTensor`s.
+
+    Returns:
+        By the `id` of each symbolic tensor of the model's graph what takes its place for such an image.
+
+    """
+    known = {id(model.inputs[0]): keras.KerasTensor((1, *shape), dtype=model.inputs[0].dtype)}
+    for operation in model.operations:
+        if isinstance(operation, keras.layers.InputLayer):
+            continue
+        arguments = [known[id(tensor)] for tensor in keras.tree.flatten(operation.input)]
+        outputs = visit(operation, arguments)
+        for symbolic, found in zip(keras.tree.flatten(operation.output), keras.tree.flatten(outputs), strict=True):
+            known[id(symbolic)] = found
+    return known
+
+
+def check_functional(model: Any) -> None:
+    """Raises unless this is a functional model with one input."""
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations") or len(model.inputs) != 1:
+        raise ValueError(
+            "`model` must be a functional keras.Model with one input, such as keras_resnet.create_model gives. "
+            f"Received: {type(model).__name__}."
+        )
+
+
+def image_shape(model: keras.Model, input_shape: Sequence | None) -> tuple[int, ...]:
+    """The shape of one image, without the batch: `input_shape`, or the model's own.
+
+    Raises:
+        ValueError: where neither says every size, or the two disagree, and for a model that is no functional one with one input.
+    """
+    check_functional(model)
+    own = tuple(model.inputs[0].shape[1:])
+    if input_shape is None:
+        if None in own:
+            raise ValueError(
+                f"The model {model.name!r} takes images of any size, {own}: say for which one by `input_shape`, without the batch, "
+                "such as input_shape=(224, 224, 3)."
+            )
+        return own
+    given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
+    agrees = len(given) == len(own) and all(is_count(size) for size in given)
+    if not agrees or any(size not in (None, new) for size, new in zip(own, given, strict=True)):
+        raise ValueError(f"`input_shape` must be a shape without the batch that fits {own}, without None. Received: {input_shape!r}.")
+    return tuple(int(size) for size in given)
+
+
+def apply(operation: Any, arguments: list) -> Any:
+    """`operation` on its arguments; a layer of several takes them as a list, in inference."""
+    if not isinstance(operation, keras.layers.Layer):
+        return operation(*arguments)
+    return operation(arguments if len(arguments) > 1 else arguments[0], training=False)
