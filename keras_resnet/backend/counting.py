@@ -50,7 +50,8 @@ def recording() -> Iterator[list[Work]]:
 def record(name: str, macs: int = 0, outputs: int = 0, norms: int = 0) -> None:
     """Notes the work of a call while somebody records, else does nothing.
 
-    For layers that multiply by themselves, not through an operation of `keras_resnet.backend` that is counted.
+    For layers that multiply by themselves, not through an operation of `keras_resnet.backend` that is counted. The numbers are those of a
+    batch of one image.
 
     Args:
         name: of the operation; `"conv2d"` and `"dense"` are those that count as a network's depth.
@@ -89,6 +90,10 @@ def _self_attention(y: Any, qkv: Any, num_heads: int, *args: Any, **kwargs: Any)
     return dict(macs=2 * size(y) * tokens, outputs=int(y.shape[0]) * num_heads * tokens**2 + size(y))
 
 
+def _standardize(y: Any, kernel: Any, gains: Any = None, *args: Any, **kwargs: Any) -> dict[str, int]:
+    return dict(norms=size(y) * (4 if gains is None else 5))
+
+
 # By the name of the operation; the others are free in both conventions: pools, sums and activations.
 COUNTS: dict[str, Callable[..., dict[str, int]]] = {
     "conv2d": _conv2d,
@@ -98,4 +103,5 @@ COUNTS: dict[str, Callable[..., dict[str, int]]] = {
     "group_norm": _mean_norm,
     "layer_norm": _mean_norm,
     "self_attention": _self_attention,
+    "standardize_kernel": _standardize,
 }

@@ -80,6 +80,7 @@ class EfficientChannelAttention(ConfiguredLayer):
         channels = y.shape[1]
         kernel = keras.ops.cast(self.conv.kernel, y.dtype)
         size = kernel.shape[0]
+        backend.record("gate", macs=size * channels, outputs=channels)
         padded = keras.ops.pad(y, ((0, 0), (size // 2, size // 2)))
         # The taps by hand: a convolution of one channel costs each framework more than these few numbers.
         y = sum(padded[:, i : i + channels] * kernel[i, 0, 0] for i in range(size))

@@ -78,4 +78,5 @@ class SqueezeExcite(ConfiguredLayer):
 def _product(x: Any, conv: Conv2D) -> Any:
     """A 1x1 convolution of a single pixel, `(n, channels)`."""
     kernel, bias = conv.operands()
+    backend.record("gate", macs=kernel.shape[2] * kernel.shape[3], outputs=kernel.shape[3])
     return keras.ops.matmul(x, keras.ops.cast(kernel[0, 0], x.dtype)) + keras.ops.cast(bias, x.dtype)
