@@ -26,15 +26,18 @@ __all__ = [
     "batch_norm_training",
     "conv2d",
     "conv_norm_inference",
+    "dense",
     "geometry",
     "global_average_pool2d",
     "inner_format",
+    "layer_norm",
     "max_pool2d",
     "prepare_kernel",
     "prepare_optimizer",
     "record",
     "recording",
     "remat",
+    "self_attention",
     "turn",
     "use_reference",
 ]
@@ -90,13 +93,16 @@ average_pool2d = _choose("average_pool2d")
 batch_norm_inference = _choose("batch_norm_inference")
 batch_norm_training = _choose("batch_norm_training")
 conv2d = _choose("conv2d")
+dense = _choose("dense")
 global_average_pool2d = _choose("global_average_pool2d")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
+layer_norm = _choose("layer_norm")
 turn = _choose("turn")
 max_pool2d = _choose("max_pool2d")
 prepare_kernel = _choose("prepare_kernel")
 prepare_optimizer = _choose("prepare_optimizer")
 remat = _choose("remat")
+self_attention = _choose("self_attention")
 
 
 def conv_norm_inference(

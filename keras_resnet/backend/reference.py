@@ -207,6 +207,33 @@ def global_average_pool2d(x: Tensor, data_format: str = "channels_last") -> Tens
     return ops.cast(ops.mean(wide, spatial_axes(data_format)), x.dtype)
 
 
+def layer_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> Tensor:
+    """Mean 0 and variance 1 over the last axis, then `gamma * x + beta`; float32 inside, the output has the type of `x`."""
+    return ops.layer_normalization(x, gamma, beta, epsilon=epsilon)
+
+
+def dense(x: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ kernel + bias` over the last axis; kernel and bias are cast to the type of `x`."""
+    y = ops.matmul(x, ops.cast(kernel, x.dtype))
+    return y if bias is None else y + ops.cast(bias, y.dtype)
+
+
+def self_attention(qkv: Tensor, num_heads: int, drop: Callable | None = None) -> Tensor:
+    """`softmax(q k' / sqrt(d)) v` of each head, the softmax in float32.
+
+    Args:
+        qkv: `(n, tokens, 3 * dim)`: queries, keys and values, each head by head.
+        drop: called with the weights `(n, heads, tokens, tokens)`, whose rows have the sum 1; gives those to use.
+    """
+    tokens, channels = ops.shape(qkv)[1], qkv.shape[2] // 3
+    head = channels // num_heads
+    q, k, v = ops.unstack(ops.transpose(ops.reshape(qkv, (-1, tokens, 3, num_heads, head)), (2, 0, 3, 1, 4)), 3)
+    scores = ops.matmul(q * head**-0.5, ops.transpose(k, (0, 1, 3, 2)))
+    weights = ops.cast(ops.softmax(ops.cast(scores, keras.backend.result_type(scores.dtype, "float32"))), v.dtype)
+    y = ops.matmul(weights if drop is None else drop(weights), v)
+    return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, tokens, channels))
+
+
 def remat(function: Callable) -> Callable:
     """`function`, its intermediate results recomputed in the backward pass instead of kept. Positional tensors only."""
     return keras.remat(function)

@@ -1,5 +1,6 @@
 """Floor 1: Keras layers. The papers' blocks, and the convolution, norms and pools they are made of."""
 
+from keras_resnet.layers.attention import Attention
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.bottleneck import Bottleneck
@@ -7,6 +8,7 @@ from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.norm_activation import NormActivation
 from keras_resnet.layers.normalization import BatchNormalization
@@ -17,8 +19,10 @@ from keras_resnet.layers.shortcut import Shortcut
 from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
+from keras_resnet.layers.transformer_block import TransformerBlock
 
 __all__ = [
+    "Attention",
     "AveragePooling2D",
     "BasicBlock",
     "BatchNormalization",
@@ -27,6 +31,7 @@ __all__ = [
     "EfficientChannelAttention",
     "GlobalAveragePooling2D",
     "HeNormal",
+    "LayerNormalization",
     "MaxPooling2D",
     "NormActivation",
     "PreActBasicBlock",
@@ -36,4 +41,5 @@ __all__ = [
     "SqueezeExcite",
     "Stem",
     "StochasticDepth",
+    "TransformerBlock",
 ]
