@@ -6,6 +6,8 @@ from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.dense_block import DenseBlock
+from keras_resnet.layers.dense_layer import DenseLayer
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.initializer import HeNormal
@@ -23,6 +25,7 @@ from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
 from keras_resnet.layers.transformer_block import TransformerBlock
+from keras_resnet.layers.transition import Transition
 
 __all__ = [
     "Attention",
@@ -32,6 +35,8 @@ __all__ = [
     "BlurPooling2D",
     "Bottleneck",
     "Conv2D",
+    "DenseBlock",
+    "DenseLayer",
     "EfficientChannelAttention",
     "GlobalAveragePooling2D",
     "HeNormal",
@@ -48,4 +53,5 @@ __all__ = [
     "Stem",
     "StochasticDepth",
     "TransformerBlock",
+    "Transition",
 ]

@@ -53,6 +53,16 @@ LAYERS = {
     "norm_activation": (layers.NormActivation, {}),
     "norm_activation_group": (layers.NormActivation, dict(norm="group", activation="gelu")),
     "norm_activation_none": (layers.NormActivation, dict(norm=None, activation=None)),
+    "dense_layer": (layers.DenseLayer, dict(growth_rate=3)),
+    "dense_layer_remat": (layers.DenseLayer, dict(growth_rate=4, bottleneck=2, dilation_rate=2, activation="gelu", memory_efficient=True)),
+    "dense_layer_bias": (layers.DenseLayer, dict(growth_rate=3, bottleneck=None, norm=None)),
+    "dense_block": (layers.DenseBlock, dict(num_layers=3, growth_rate=4)),
+    "dense_block_remat": (layers.DenseBlock, dict(num_layers=3, growth_rate=2, memory_efficient=True)),
+    "dense_block_group": (layers.DenseBlock, dict(num_layers=2, growth_rate=4, norm="group", activation="gelu")),
+    "dense_block_bias": (layers.DenseBlock, dict(num_layers=2, growth_rate=3, norm=None)),
+    "transition": (layers.Transition, {}),
+    "transition_dilated_group": (layers.Transition, dict(filters=6, strides=1, dilation_rate=2, norm="group", activation="gelu")),
+    "transition_bias": (layers.Transition, dict(compression=1.0, norm=None)),
 }
 
 

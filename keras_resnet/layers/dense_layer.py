@@ -1,0 +1,133 @@
+"""The layer that dense blocks are made of: it reads all features so far and adds a few."""
+
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import ConfiguredLayer, check_count, check_flag, check_number
+from keras_resnet.layers.conv_norm import conv_norm, norm_activation
+from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.normalization import check_norm, create_norm
+from keras_resnet.layers.rematerialized import rematerialized
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class DenseLayer(ConfiguredLayer):
+    """Makes `growth_rate` new features from all that there are. It puts out the new ones alone: a `DenseBlock` joins them, once.
+
+    ```
+    x -- norm -- relu -- conv 1x1, 4k -- norm -- relu -- conv 3x3, k        (bottleneck=4)
+    x -- norm -- relu -- conv 3x3, k                                        (bottleneck=None)
+    ```
+
+    Args:
+        growth_rate: k, how many features the layer makes.
+        bottleneck: width of the 1x1 convolution in units of k, or `None` for none.
+        dilation_rate: of the 3x3 convolution.
+        dropout: share of the numbers behind each convolution that training sets to zero, from 0 to below 1.
+        norm: `"batch"`, `"group"`, or `None`: no norm, and convolutions with a bias.
+        norm_momentum, norm_epsilon: of the norm; the defaults are torchvision's and timm's.
+        activation: any Keras activation, by name or function.
+        memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
+            Statistics are moved once.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+
+    Input shape: `(n, height, width, channels)`, or channels first. Output shape: the same with `growth_rate` channels.
+
+    Raises:
+        ValueError: at an argument outside what is listed.
+
+    Source: Huang et al. 2016, arXiv:1608.06993, section 3; memory Pleiss et al. 2017, arXiv:1707.06990. Dropout as the authors have
+    it, behind each convolution; torchvision and timm have it behind the last only.
+    """
+
+    def __init__(
+        self,
+        growth_rate: int,
+        bottleneck: int | None = 4,
+        dilation_rate: int = 1,
+        dropout: float = 0.0,
+        norm: str | None = "batch",
+        norm_momentum: float = 0.9,
+        norm_epsilon: float = 1e-5,
+        activation: Any = "relu",
+        memory_efficient: bool = False,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+        self.keep(locals())
+        self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.expect(input_shape)
+        widths = [(self.growth_rate, 3)] if self.bottleneck is None else [(self.bottleneck * self.growth_rate, 1), (self.growth_rate, 3)]
+        self._steps: list = []
+        for i, (filters, kernel_size) in enumerate(widths, start=1):
+            rate = self.dilation_rate if kernel_size == 3 else 1
+            norm = create_norm(self, f"norm{i}", channels)
+            conv = Conv2D(
+                filters,
+                kernel_size,
+                padding=rate * (kernel_size // 2),
+                dilation_rate=rate,
+                use_bias=self.norm is None,
+                kernel_initializer=HeNormal(),
+                data_format=self.inner_format,
+                dtype=self.dtype_policy,
+                name=f"conv{i}",
+            )
+            self.build_child(conv, channels)
+            # As attributes the children get their names in files: norm1, conv1, ...
+            setattr(self, f"norm{i}", norm)
+            setattr(self, conv.name, conv)
+            self._steps.append((norm, conv))
+            channels = filters
+        self.finish_build()
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.leave(self.grow([self.enter(inputs)], training))
+
+    def grow(self, features: list, training: bool | None) -> Any:
+        """The new features from a list of all that there are, in the inner format: `call` for a block."""
+        if self.memory_efficient and training:
+            return rematerialized(self, lambda *features: self._forward(self._joined(features), training=True), *features)
+        return self._forward(self._joined(features), training)
+
+    def _joined(self, features: Any) -> Any:
+        return features[0] if len(features) == 1 else keras.ops.concatenate(features, 1 if self.inner_format == "channels_first" else -1)
+
+    def _forward(self, x: Any, training: bool | None) -> Any:
+        return self.behind(norm_activation(x, self._steps[0][0], training, self.activation), training)
+
+    def behind(self, y: Any, training: bool | None) -> Any:
+        """What follows the first norm and activation."""
+        for i, (_, conv) in enumerate(self._steps):
+            norm = None if i + 1 == len(self._steps) else self._steps[i + 1][0]
+            drops = bool(training and self.drop is not None)
+            if drops and norm is not None:  # between the convolution and its norm
+                y = norm_activation(self.drop.call(conv_norm(y, conv, None, training), training=True), norm, training, self.activation)
+            else:
+                y = conv_norm(y, conv, norm, training, None if norm is None else self.activation)
+                y = self.drop.call(y, training=True) if drops else y
+        return y
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        shape = list(input_shape)
+        shape[self.channel_axis] = self.growth_rate
+        return tuple(shape)
+
+
+def check_dense(
+    growth_rate: Any, bottleneck: Any, dilation_rate: Any, dropout: Any, norm: Any, momentum: Any, epsilon: Any, memory_efficient: Any
+) -> None:
+    """Raises unless these are settings of a dense layer."""
+    check_count("growth_rate", growth_rate)
+    if bottleneck is not None:
+        check_count("bottleneck", bottleneck)
+    check_count("dilation_rate", dilation_rate)
+    check_number("dropout", dropout, 0, 1)
+    check_norm(norm, momentum, epsilon)
+    check_flag("memory_efficient", memory_efficient)

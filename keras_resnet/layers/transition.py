@@ -1,0 +1,116 @@
+"""What stands between two dense blocks: fewer channels, half the size."""
+
+import math
+from typing import Any
+
+import keras
+
+from keras_resnet import backend
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_number
+from keras_resnet.layers.conv_norm import conv_norm, norm_activation
+from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.normalization import check_norm, create_norm
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class Transition(ConfiguredLayer):
+    """Compresses the channels and halves the map.
+
+    ```
+    x -- norm -- relu -- conv 1x1, compression * channels -- mean 2x2, /2
+    ```
+
+    Args:
+        compression: share of the channels that go on, above 0 and up to 1; rounded down.
+        filters: how many channels go on instead, or `None`.
+        strides: 2, or 1 to keep the size; the mean is over 2x2 pixels all the same, so that every second one is what strides would give.
+        dilation_rate: with strides 1, how far apart those pixels are: the dilation of the block before.
+        dropout: share of the numbers behind the convolution that training sets to zero, from 0 to below 1.
+        norm: `"batch"`, `"group"`, or `None`: no norm, and a convolution with a bias.
+        norm_momentum, norm_epsilon: of the norm.
+        activation: any Keras activation, by name or function.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+
+    Input shape: `(n, height, width, channels)`, or channels first.
+    Output shape: the compressed channels, `size // strides` pixels a side.
+
+    Raises:
+        ValueError: at an argument outside what is listed.
+
+    Source: Huang et al. 2016, arXiv:1608.06993, section 3.
+    """
+
+    def __init__(
+        self,
+        compression: float = 0.5,
+        filters: int | None = None,
+        strides: int = 2,
+        dilation_rate: int = 1,
+        dropout: float = 0.0,
+        norm: str | None = "batch",
+        norm_momentum: float = 0.9,
+        norm_epsilon: float = 1e-5,
+        activation: Any = "relu",
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        check_compression(compression)
+        check_choice("strides", strides, (1, 2))
+        if filters is not None:
+            check_count("filters", filters)
+        check_count("dilation_rate", dilation_rate)
+        check_number("dropout", dropout, 0, 1)
+        check_norm(norm, norm_momentum, norm_epsilon)
+        self.keep(locals())
+        self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
+
+    def build(self, input_shape: tuple) -> None:
+        channels = self.expect(input_shape)
+        if self._filters(channels) == 0:
+            raise ValueError(f"`compression` leaves none of {channels} channels. Received: compression={self.compression!r}.")
+        self.norm_layer = create_norm(self, "norm", channels)
+        self.conv = Conv2D(
+            self._filters(channels),
+            1,
+            use_bias=self.norm is None,
+            kernel_initializer=HeNormal(),
+            data_format=self.inner_format,
+            dtype=self.dtype_policy,
+            name="conv",
+        )
+        self.build_child(self.conv, channels)
+        self.finish_build()
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        y = norm_activation(self.enter(inputs), self.norm_layer, training, self.activation)
+        y = conv_norm(y, self.conv, None, training)
+        if training and self.drop is not None:
+            y = self.drop.call(y, training=True)
+        if self.strides == 2:
+            return self.leave(backend.average_pool2d(y, (2, 2), (2, 2), "valid", self.inner_format))
+        for axis in (2, 3) if self.inner_format == "channels_first" else (1, 2):
+            y = (y + self._ahead(y, axis)) / 2
+        return self.leave(y)
+
+    def _ahead(self, y: Any, axis: int) -> Any:
+        """Each pixel's neighbour along an axis, `dilation_rate` further on; at the edge, where there is none, the pixel itself."""
+        whole = [slice(None)] * axis
+        rate = self.dilation_rate
+        return keras.ops.concatenate([y[(*whole, slice(rate, None))], y[(*whole, slice(-rate, None))]], axis)
+
+    def _filters(self, channels: int) -> int:
+        return math.floor(self.compression * channels) if self.filters is None else self.filters
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        filters = self._filters(input_shape[self.channel_axis])
+        strides = (self.strides, self.strides)
+        return backend.geometry.window_output_shape(input_shape, filters, strides, strides, "valid", self.data_format)
+
+
+def check_compression(compression: Any) -> None:
+    """Raises unless `compression` is a number above 0 and up to 1."""
+    number = isinstance(compression, (int, float)) and not isinstance(compression, bool)
+    if not (number and 0 < compression <= 1):
+        raise ValueError(f"`compression` must be a number above 0 and up to 1. Received: compression={compression!r}.")

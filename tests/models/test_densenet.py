@@ -1,0 +1,138 @@
+"""`check_model` on small densely connected networks, their rows, and what the builders' settings promise."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet
+from keras_resnet.models import cifar_densenet, densenet
+from keras_resnet.models.densenet import DENSENETS
+from tests import tolerances
+from tests.arrays import as_numpy, normal
+from tests.check_layer import run
+from tests.check_model import check_model
+
+tiny = functools.partial(densenet, depths=(2, 1, 2), growth_rate=4)
+small = functools.partial(cifar_densenet, depths=(1, 2, 1), growth_rate=4)
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "strides"),
+    [
+        # With relu the stem's gamma would stay: the next norm undoes what it scales.
+        (functools.partial(tiny, activation="gelu", memory_efficient=True), 32, (4, 8, 16)),
+        (functools.partial(tiny, stem="deep", output_stride=8, norm="group", activation="gelu"), 32, (4, 8, 8)),
+        (functools.partial(small, bottleneck=None, compression=1.0, stem_width=5), 16, (1, 2, 4)),
+    ],
+    ids=["tiny", "tiny_deep", "small"],
+)
+def test_network(make, size, strides, tmp_path):
+    check_model(make, size, {f"stage{i}": stride for i, stride in enumerate(strides, start=1)}, tmp_path)
+
+
+@pytest.mark.parametrize("make", [small, tiny])
+def test_any_size_and_any_channels(make):
+    known = make(input_shape=(33, 47, 6), classes=3)
+    free = make(input_shape=(None, None, 6), classes=3)
+    for new, old in zip(free.variables, known.variables, strict=True):
+        new.assign(old.value)
+    image = normal(2, 33, 47, 6)
+    assert tolerances.difference(as_numpy(run(free, image)), as_numpy(run(known, image))) < tolerances.OPERATION["float32"]
+    assert run(free, normal(1, 40, 32, 6)).shape == (1, 3)
+
+
+def test_dilation_in_place_of_strides_keeps_what_each_weight_sees():
+    """The pixels that strides would give are those of the dilated map, at a size that no stride cuts."""
+    image = normal(2, 32, 32, 3)
+    for make, strides in ((tiny, (4, 8, 16)), (small, (1, 2, 4))):
+        strided = make(include_top=False, input_shape=(32, 32, 3))
+        expected = as_numpy(run(strided, image))
+        for output_stride in strides:
+            dilated = make(include_top=False, input_shape=(32, 32, 3), output_stride=output_stride)
+            for new, old in zip(dilated.variables, strided.variables, strict=True):
+                new.assign(old.value)
+            found = as_numpy(run(dilated, image))
+            step = strides[-1] // output_stride
+            assert found.shape[1] == 32 // output_stride
+            assert tolerances.difference(found[:, ::step, ::step], expected) < tolerances.OPERATION_GRADIENT["float32"]
+
+
+def test_one_row_a_block_and_names():
+    names = [layer.name for layer in tiny().layers]
+    assert names == ["input", "stem", "stem_pool", "stage1", "transition1", "stage2", "transition2", "stage3", "post_norm", "pool", "head"]
+    assert [layer.name for layer in small(include_top=False).layers][:2] == ["input", "stem"]
+    assert [v.path.split("/")[-1] for v in small().get_layer("stem").variables] == ["kernel"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="A count does not depend on the backend; JAX counts for all.")
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.full if n in {"densenetbc250_k24"} else ()) for n in DENSENETS])
+def test_parameters(name, monkeypatch):
+    """Those of the CIFAR networks by hand: `count`; the paper's table 2 rounds them to 1.0, 7.0, 0.8, 25.6 and 15.3 million."""
+    monkeypatch.setattr(keras_resnet.layers.HeNormal, "__call__", lambda self, shape, dtype=None: keras.ops.zeros(shape, dtype))
+    row = DENSENETS[name]
+    assert row.builder(**row.settings).count_params() - moving(row.settings) == row.params
+    if row.builder is cifar_densenet:
+        published = {"40_k12": 1.0, "100_k12": 7.0, "bc100_k12": 0.8, "bc190_k40": 25.6, "bc250_k24": 15.3}
+        assert round(row.params / 1e6, 1) == published[name.removeprefix("densenet")]
+
+
+def moving(settings):
+    """Numbers of the statistics, two a normalized channel, counted by hand."""
+    defaults = (
+        dict(depths=(6, 12, 24, 16), growth_rate=32)
+        if "stem_width" not in settings and len(settings["depths"]) == 4
+        else dict(growth_rate=12)
+    )
+    k, theta = {**defaults, **settings}["growth_rate"], settings.get("compression", 0.5)
+    bottleneck = settings.get("bottleneck", 4)
+    width = settings.get("stem_width", 2 * k)
+    total = 0 if len(settings["depths"]) == 3 else 2 * width if settings.get("stem") == "deep" else width
+    for number, depth in enumerate(settings["depths"], start=1):
+        for _ in range(depth):
+            total += width + (0 if bottleneck is None else bottleneck * k)
+            width += k
+        total += width
+        width = int(theta * width) if number < len(settings["depths"]) else width
+    return 2 * total
+
+
+@pytest.mark.parametrize(
+    ("make", "settings", "word"),
+    [
+        (densenet, dict(growth_rate=0), "growth_rate"),
+        (densenet, dict(depths=(6, 0)), "depths"),
+        (densenet, dict(compression=0), "compression"),
+        (densenet, dict(compression=1.01), "compression"),
+        (densenet, dict(output_stride=2), "output_stride"),
+        (densenet, dict(norm="bunch"), "norm"),
+        (densenet, dict(activation="rleu"), "activation"),
+        (densenet, dict(stem="9x9"), "stem"),
+        (densenet, dict(stem_width=33, stem="deep"), "stem_width"),
+        (densenet, dict(anti_alias="average"), "anti_alias"),
+        (cifar_densenet, dict(dropout=-0.1), "dropout"),
+        (cifar_densenet, dict(stem_width=0), "stem_width"),
+        (cifar_densenet, dict(bottleneck=0), "bottleneck"),
+        (cifar_densenet, dict(output_stride=8), "output_stride"),
+    ],
+)
+def test_impossible_arguments(make, settings, word):
+    with pytest.raises(ValueError, match=word):
+        make(**settings)
+
+
+def test_too_small_an_image():
+    with pytest.raises(ValueError, match="29x29"):
+        densenet(depths=(1, 1, 1, 1), growth_rate=4, input_shape=(28, 32, 3))
+    with pytest.raises(ValueError, match="4x4"):
+        small(input_shape=(3, 4, 3))
+    assert densenet(depths=(1, 1, 1, 1), growth_rate=4, input_shape=(29, 29, 3)).get_layer("stage4").output.shape[1:3] == (1, 1)
+    free = small(input_shape=(None, None, 3))
+    with pytest.raises(ValueError, match="too small"):
+        free(np.zeros((1, 3, 9, 3), "float32"))
+
+
+def test_features_of_each_block():
+    maps = keras_resnet.features(tiny(input_shape=(64, 64, 3)))
+    assert {name: tensor.shape[1] for name, tensor in maps.items()} == {"stage1": 16, "stage2": 8, "stage3": 4}
