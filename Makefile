@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-full lint bench stubs hooks clean
+.PHONY: demo test test-full lint bench stubs docs hooks clean
 
 # JAX is the lightest backend to install; any other by KERAS_BACKEND=torch or tensorflow.
 demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
@@ -36,6 +36,10 @@ bench: $(VENV)/.peers
 
 stubs: $(VENV)/.dev
 	KERAS_BACKEND=jax $(BIN)/python -m tests.stubs --write
+
+# The table of networks. On PyTorch, where a network can be built without memory for its variables.
+docs: $(VENV)/.dev
+	KERAS_BACKEND=torch $(BIN)/python -m tests.docs_table
 
 # Formatting, lint and types before each commit; works offline.
 hooks: $(VENV)/.dev

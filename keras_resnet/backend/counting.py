@@ -90,8 +90,12 @@ def _self_attention(y: Any, qkv: Any, num_heads: int, *args: Any, **kwargs: Any)
     return dict(macs=2 * size(y) * tokens, outputs=int(y.shape[0]) * num_heads * tokens**2 + size(y))
 
 
-def _standardize(y: Any, kernel: Any, gains: Any = None, *args: Any, **kwargs: Any) -> dict[str, int]:
-    return dict(norms=size(y) * (4 if gains is None else 5))
+def _blur(y: Any, x: Any, window: int, *args: Any, **kwargs: Any) -> dict[str, int]:
+    return dict(macs=size(y) * window**2, outputs=size(y))
+
+
+def _standardize(y: Any, kernel: Any, gain: Any = None, *args: Any, **kwargs: Any) -> dict[str, int]:
+    return dict(norms=size(y) * (4 if gain is None else 5))
 
 
 # By the name of the operation; the others are free in both conventions: pools, sums and activations.
@@ -99,6 +103,7 @@ COUNTS: dict[str, Callable[..., dict[str, int]]] = {
     "conv2d": _conv2d,
     "batch_norm_inference": _batch_norm,
     "batch_norm_training": _batch_norm,
+    "blur_pool2d": _blur,
     "dense": _dense,
     "group_norm": _mean_norm,
     "layer_norm": _mean_norm,

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import check_flag
-from keras_resnet.models.walk import check_functional, walk
+from keras_resnet.models.walk import check_functional, is_channels_first, walk
 
 STAGE = re.compile(r"(stage\d+)(_block\d+)?")  # the blocks of a stage, or one layer for the whole of it
 WIDE = 1024  # pixels that every stride of the zoo divides
@@ -73,7 +73,7 @@ def feature_info(model: keras.Model) -> dict[str, FeatureInfo]:
     maps = features(model, stem=True)
     check_functional(model)
     own = tuple(model.inputs[0].shape[1:])
-    first = any(getattr(layer, "data_format", None) == "channels_first" for layer in model.layers)
+    first = is_channels_first(model)
     channels, height = (own[0], own[1]) if first else (own[-1], own[0])
     # Where a stride does not divide the size, outputs are rounded up: sizes tell the stride only of one that all divide.
     fits = None not in own and all(size % 32 == 0 for size in (own[1:] if first else own[:-1]))

@@ -39,7 +39,7 @@ class Profile:
         params: trainable parameters.
         macs: multiply-adds of convolutions, dense layers and products of matrices, as torchvision publishes them.
         macs_with_norms: the same with what fvcore, and so timm's tables, count for norms: 2 for each number of a batch normalization,
-            5 of a group or layer normalization, 4 of a standardized kernel.
+            5 of a group or layer normalization, 4 of a standardized kernel (5 with gains), 1 of the map whose mean the head takes.
         activations: how many numbers those convolutions, dense layers and products put out.
         depth: convolutions and dense layers one after the other on the longest path, without shortcuts, gates and blurs.
         layers: a `LayerProfile` for each layer, in the order of the graph.
@@ -91,13 +91,14 @@ def profile(model: keras.Model, input_shape: Sequence[int] | None = None) -> Pro
     Args:
         model: a network of the zoo, or any functional model made of our layers and of Keras's dense layers, convolutions and norms. A layer
             with weights of whose arithmetic nothing is known is shown as unknown, and counts as none.
-        input_shape: of one image, without the batch; needed where the model takes images of any size, `None` for the model's own.
+        input_shape: of one image, without the batch; `None` for the model's own, where it has one. Height and width may be others than the
+            model's own.
 
     Returns:
         A `Profile`; `print` shows it as a table.
 
     Raises:
-        ValueError: where the size of the image is not known or does not fit, and for a model that is no graph with one input.
+        ValueError: where the size of the image is not known or its channels do not fit, and for a model that is no graph with one input.
 
     Source: ResNet-50 has 4.089 G in torchvision's table and 4.11 G in timm's; the two conventions differ by the norms.
     """
@@ -171,6 +172,8 @@ def _of_keras(layer: Any, arguments: list, output: Any) -> list[counting.Work]:
         return [counting.Work("conv2d", counting.size(y) * math.prod(layer.kernel.shape[:-1]), counting.size(y))]
     if isinstance(layer, keras.layers.BatchNormalization):
         return [counting.Work("batch_norm_inference", norms=2 * counting.size(y))]
+    if isinstance(layer, keras.layers.GlobalAveragePooling2D):
+        return [counting.Work("global_average_pool2d", norms=counting.size(x))]
     if isinstance(layer, (keras.layers.GroupNormalization, keras.layers.LayerNormalization)):
         return [counting.Work("layer_norm", norms=5 * counting.size(y))]
     return []

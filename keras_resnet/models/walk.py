@@ -41,10 +41,10 @@ def check_functional(model: Any) -> None:
 
 
 def image_shape(model: keras.Model, input_shape: Sequence | None) -> tuple[int, ...]:
-    """The shape of one image, without the batch: `input_shape`, or the model's own.
+    """The shape of one image, without the batch: `input_shape`, which may be another size than the model was built for, or the model's own.
 
     Raises:
-        ValueError: where neither says every size, or the two disagree, and for a model that is no functional one with one input.
+        ValueError: where neither says every size, the channels disagree, and for a model that is no functional one with one input.
     """
     check_functional(model)
     own = tuple(model.inputs[0].shape[1:])
@@ -56,10 +56,19 @@ def image_shape(model: keras.Model, input_shape: Sequence | None) -> tuple[int, 
             )
         return own
     given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
-    agrees = len(given) == len(own) and all(is_count(size) for size in given)
-    if not agrees or any(size not in (None, new) for size, new in zip(own, given, strict=True)):
-        raise ValueError(f"`input_shape` must be a shape without the batch that fits {own}, without None. Received: {input_shape!r}.")
+    channels = 0 if is_channels_first(model) else -1
+    fits = len(given) == len(own) and all(is_count(size) for size in given)
+    if not fits or own[channels] not in (None, given[channels]):
+        raise ValueError(
+            f"`input_shape` must be the shape of an image without the batch, integers of at least 1 with the channels of {own}. "
+            f"Received: input_shape={input_shape!r}."
+        )
     return tuple(int(size) for size in given)
+
+
+def is_channels_first(model: keras.Model) -> bool:
+    """Whether the model's images are `(channels, height, width)`, as its layers say."""
+    return any(getattr(layer, "data_format", None) == "channels_first" for layer in model.layers)
 
 
 def apply(operation: Any, arguments: list) -> Any:
