@@ -5,6 +5,7 @@ from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
+from keras_resnet.layers.class_token import ClassToken
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
@@ -15,6 +16,7 @@ from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.norm_activation import NormActivation
 from keras_resnet.layers.normalization import BatchNormalization
+from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual
@@ -24,6 +26,8 @@ from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
+from keras_resnet.layers.token_map import TokenMap
+from keras_resnet.layers.tokens import Tokens
 from keras_resnet.layers.transformer_block import TransformerBlock
 from keras_resnet.layers.transition import Transition
 
@@ -34,6 +38,7 @@ __all__ = [
     "BatchNormalization",
     "BlurPooling2D",
     "Bottleneck",
+    "ClassToken",
     "Conv2D",
     "DenseBlock",
     "DenseLayer",
@@ -43,6 +48,7 @@ __all__ = [
     "LayerNormalization",
     "MaxPooling2D",
     "NormActivation",
+    "PatchStem",
     "PreActBasicBlock",
     "PreActBottleneck",
     "Residual",
@@ -52,6 +58,8 @@ __all__ = [
     "StandardizedConv2D",
     "Stem",
     "StochasticDepth",
+    "TokenMap",
+    "Tokens",
     "TransformerBlock",
     "Transition",
 ]

@@ -2,5 +2,6 @@
 
 from keras_resnet.models.cifar import cifar_resnet
 from keras_resnet.models.resnet import resnet
+from keras_resnet.models.vit import vit
 
-__all__ = ["cifar_resnet", "resnet"]
+__all__ = ["cifar_resnet", "resnet", "vit"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet.layers import TokenMap, Tokens
 from keras_resnet.layers.configured import check_flag
 from keras_resnet.models.walk import check_functional, is_channels_first, walk
 
@@ -46,7 +47,7 @@ def features(model: keras.Model, stem: bool = False) -> dict[str, keras.KerasTen
     for layer in model.layers:
         found = STAGE.fullmatch(layer.name)
         if found:
-            outputs[found[1]] = layer.output
+            outputs[found[1]] = _as_map(layer.output, model)
         elif stem and layer.name == "stem":
             outputs["stem"] = layer.output
     if not outputs.keys() - {"stem"}:
@@ -55,6 +56,14 @@ def features(model: keras.Model, stem: bool = False) -> dict[str, keras.KerasTen
             "that is a layer of yours is reached by model.get_layer(...)."
         )
     return outputs
+
+
+def _as_map(output: keras.KerasTensor, model: keras.Model) -> keras.KerasTensor:
+    """The output of a block; in a transformer its tokens are brought to where they were in the map that they were made of."""
+    if len(output.shape) == 4:
+        return output
+    tokens = next(layer for layer in model.layers if isinstance(layer, Tokens))
+    return TokenMap(tokens.data_format, dtype=tokens.dtype_policy)([output, tokens.input])
 
 
 def feature_info(model: keras.Model) -> dict[str, FeatureInfo]:
@@ -79,7 +88,7 @@ def feature_info(model: keras.Model) -> dict[str, FeatureInfo]:
     fits = None not in own and all(size % 32 == 0 for size in (own[1:] if first else own[:-1]))
     side = height if fits else WIDE
     shape = own if fits else (channels, WIDE, WIDE) if first else (WIDE, WIDE, channels)
-    found = walk(model, shape, _shape)
+    found = walk(keras.Model(model.inputs, maps), shape, _shape)
     info = {}
     for name, tensor in maps.items():
         _, *sizes = found[id(tensor)].shape

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
-from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual, Stem
+from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, PatchStem, Residual, Stem
 from keras_resnet.layers.configured import check_flag, check_number, is_count
 
 POOLINGS = (None, "avg", "max")
@@ -40,7 +40,7 @@ class Network(keras.Model):
             hint = " For a single image pass image[None]." if len(shape) == 3 else ""
             raise ValueError(f"{self.name!r} takes images of the shape {expected}. Received: shape={shape}.{hint}")
         for layer in self.layers:
-            if isinstance(layer, Stem):
+            if isinstance(layer, (Stem, PatchStem)):
                 layer.check_size(shape)
 
     @functools.wraps(keras.Model.fit)
@@ -130,7 +130,10 @@ def classifier(
     dtype: Any,
     name: str,
 ) -> keras.Model:
-    """The model image -> `body` -> head. `size` is the height and width in pixels that the network was published with."""
+    """The model image -> `body` -> head, behind the mean where the body ends in a map.
+
+    `size` is the height and width in pixels that the network was published with.
+    """
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
     check_flag("include_top", include_top)
@@ -142,9 +145,10 @@ def classifier(
         )
     image = _image(input_tensor, input_shape, size if include_top else None, data_format)
     x = body(image)
-    if include_top or pooling == "avg":
+    is_map = len(x.shape) == 4  # or a vector: a transformer's class token
+    if is_map and (include_top or pooling == "avg"):
         x = GlobalAveragePooling2D(data_format=data_format, dtype=dtype, name="pool")(x)
-    elif pooling == "max":
+    elif is_map and pooling == "max":
         x = keras.layers.GlobalMaxPooling2D(data_format=data_format, dtype=dtype, name="pool")(x)
     if include_top:
         # In float32 also under a mixed policy: it is 0.05 % of the arithmetic, and probabilities need the bits.

@@ -14,3 +14,4 @@ class Row:
     settings: Mapping[str, Any]
     params: int
     builder: Callable[..., keras.Model]
+    paper: str = ""
