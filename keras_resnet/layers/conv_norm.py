@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
+from keras_resnet.backend import counting
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.normalization import BatchNormalization
 
@@ -22,7 +23,7 @@ def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation
     by_statistics = training and batch_norm and norm.trainable
     if by_statistics or (norm is not None and not batch_norm):
         y = backend.conv2d(x, *conv.operands(), *conv.settings())
-        y = norm.call(y, training=training) if batch_norm else norm.call(y)
+        y = _normalize(y, norm, training)
         y = backend.add_relu(y, add, relu)
     else:
         folded = norm.operands() if batch_norm else None
@@ -34,5 +35,13 @@ def norm_activation(x: Any, norm: Any, training: bool | None, activation: Any) -
     """`activation(norm(x))`; `x` itself is never overwritten."""
     if norm is None:
         return activation(x)
-    y = norm.call(x, training=training) if isinstance(norm, BatchNormalization) else norm.call(x)
+    y = _normalize(x, norm, training)
     return backend.add_relu(y, relu=True) if activation is keras.activations.relu else activation(y)
+
+
+def _normalize(x: Any, norm: Any, training: bool | None) -> Any:
+    if isinstance(norm, BatchNormalization):
+        return norm.call(x, training=training)
+    if counting.open_recording is not None:
+        backend.record("group_norm", norms=5 * counting.size(x))
+    return norm.call(x)

@@ -1,6 +1,7 @@
 """What all networks for classification share: their input, stages of blocks, a head, and the checks of arguments."""
 
 import functools
+import itertools
 import operator
 import weakref
 from collections.abc import Callable, Sequence
@@ -57,6 +58,13 @@ class Network(keras.Model):
     @functools.wraps(keras.Model.predict)
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         return self._keeping_values(super().predict, args, kwargs)
+
+    @functools.wraps(keras.Model.summary)
+    def summary(self, line_length: int | None = None, positions: Any = None, *args: Any, **kwargs: Any) -> None:
+        chain = all(after.input is before.output for before, after in itertools.pairwise(self.layers))
+        if line_length is None and positions is None and chain:
+            line_length, positions = 80, (0.44, 0.80, 1.0)  # so that (None, None, None, 2048) stands on one line: one row a block
+        super().summary(line_length, positions, *args, **kwargs)
 
     def _keeping_values(self, method: Callable, args: tuple, kwargs: dict) -> Any:
         """`method(*args, **kwargs)`, after whose failure the network can still be used, also on JAX.
