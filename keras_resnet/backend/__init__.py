@@ -30,6 +30,7 @@ __all__ = [
     "dense",
     "geometry",
     "global_average_pool2d",
+    "group_norm",
     "inner_format",
     "layer_norm",
     "max_pool2d",
@@ -98,6 +99,7 @@ blur_pool2d = _choose("blur_pool2d")
 conv2d = _choose("conv2d")
 dense = _choose("dense")
 global_average_pool2d = _choose("global_average_pool2d")
+group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 layer_norm = _choose("layer_norm")
 standardize_kernel = _choose("standardize_kernel")

@@ -235,6 +235,41 @@ def self_attention(qkv: Tensor, num_heads: int, drop: Callable | None = None) ->
     return ops.reshape(ops.transpose(y, (0, 2, 1, 3)), (-1, tokens, channels))
 
 
+def group_statistics(mean: Tensor, variance: Tensor, groups: int, epsilon: float) -> tuple[Tensor, Tensor]:
+    """From each channel's mean and variance, `(n, channels)`: its group's mean, and one by its group's standard deviation."""
+    channels = mean.shape[-1]
+    mean, variance = (ops.reshape(a, (-1, groups, channels // groups)) for a in (mean, variance))
+    centre = ops.mean(mean, -1, keepdims=True)
+    offset = mean - centre
+    scale = ops.rsqrt(ops.mean(variance + offset * offset, -1, keepdims=True) + epsilon)
+    spread = ops.zeros_like(offset)
+    return ops.reshape(centre + spread, (-1, channels)), ops.reshape(scale + spread, (-1, channels))
+
+
+def group_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, groups: int, epsilon: float, axis: int = -1) -> Tensor:
+    """Normalizes each sample by the mean and (biased) variance over each of its `groups` of channels; float32 inside.
+
+    The groups' statistics come from the channels', so that the activations are never reshaped, and are read once for both: squares are
+    taken around one of the channel's own numbers, so that a mean far from zero costs no digits. On JAX, two cores, 56x56x256, batch 16,
+    beside Keras's layer: float32 46 to 22 ms, with its gradient 69 to 49 ms; bfloat16 55 to 28 ms, but 197 to 237 ms.
+    """
+    ndim = len(x.shape)
+    axis %= ndim
+    axes = tuple(i for i in range(1, ndim) if i != axis)
+    wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
+    around = [1] * ndim
+    around[0], around[axis] = -1, x.shape[axis]
+    first = ops.stop_gradient(wide[tuple(slice(0, 1) if i in axes else slice(None) for i in range(ndim))])
+    distance = wide - first
+    offset = ops.mean(distance, axes)
+    variance = ops.maximum(ops.mean(distance * distance, axes) - offset * offset, 0)
+    mean, scale = group_statistics(offset + ops.reshape(first, (-1, x.shape[axis])), variance, groups, epsilon)
+    if gamma is not None:
+        scale = scale * ops.cast(gamma, wide.dtype)
+    y = (wide - ops.reshape(mean, around)) * ops.reshape(scale, around)
+    return ops.cast(y if beta is None else y + channel_shape(ops.cast(beta, wide.dtype), ndim, axis), x.dtype)
+
+
 def binomial(size: int) -> list[float]:
     """The coefficients of a binomial filter; their sum is 1."""
     return [math.comb(size - 1, i) / 2 ** (size - 1) for i in range(size)]

@@ -9,8 +9,10 @@ from keras_resnet.layers.class_token import ClassToken
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
+from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
+from keras_resnet.layers.group_normalization import GroupNormalization
 from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
@@ -42,8 +44,10 @@ __all__ = [
     "Conv2D",
     "DenseBlock",
     "DenseLayer",
+    "DropBlock2D",
     "EfficientChannelAttention",
     "GlobalAveragePooling2D",
+    "GroupNormalization",
     "HeNormal",
     "LayerNormalization",
     "MaxPooling2D",

@@ -7,6 +7,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers.configured import check_choice, check_number
+from keras_resnet.layers.group_normalization import GroupNormalization
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -57,7 +58,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
 
 
-NORMS = ("batch", "group", None)
+NORMS = ("batch", "group", "instance", None)
 
 
 def check_norm(norm: Any, momentum: Any, epsilon: Any) -> None:
@@ -68,9 +69,10 @@ def check_norm(norm: Any, momentum: Any, epsilon: Any) -> None:
 
 
 def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = "ones") -> Any:
-    """The norm that `parent.norm` names, built as its child: `"batch"`, `"group"`, or `None` for none.
+    """The norm that `parent.norm` names, built as its child, or `None` for none.
 
-    `"group"` has 32 groups, or fewer where 32 do not divide the channels (their greatest common divisor).
+    `"group"` has 32 groups, or fewer where 32 do not divide the channels (their greatest common divisor); `"instance"` as many as
+    channels.
     """
     if parent.norm is None:
         return None
@@ -81,8 +83,9 @@ def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = 
         dtype=parent.dtype_policy,
         name=name,
     )
-    if parent.norm == "group":
-        norm = keras.layers.GroupNormalization(math.gcd(channels, 32), **common)
+    norm: keras.layers.Layer
+    if parent.norm in ("group", "instance"):
+        norm = GroupNormalization(channels if parent.norm == "instance" else math.gcd(channels, 32), **common)
     else:
         norm = BatchNormalization(momentum=parent.norm_momentum, **common)
     parent.build_child(norm, channels)
