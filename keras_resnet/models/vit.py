@@ -1,4 +1,4 @@
-"""Vision transformers: a sequence of patches, and blocks whose residual branches are attention and a perceptron."""
+"""Vision transformers: a sequence of patches, or of a residual network's vectors, and blocks of attention and perceptron."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,17 @@ from typing import Any
 import keras
 
 from keras_resnet.backend import geometry
-from keras_resnet.layers import ClassToken, LayerNormalization, PatchStem, TokenMap, Tokens, TransformerBlock
+from keras_resnet.layers import (
+    Bottleneck,
+    ClassToken,
+    LayerNormalization,
+    MaxPooling2D,
+    PatchStem,
+    Stem,
+    TokenMap,
+    Tokens,
+    TransformerBlock,
+)
 from keras_resnet.layers.configured import check_count, check_number, is_count
 from keras_resnet.models import network
 from keras_resnet.models.row import Row
@@ -17,6 +27,7 @@ def vit(
     depths: Sequence[int] = (3, 3, 3, 3),
     num_heads: int = 12,
     patch_size: int = 16,
+    backbone_depths: Sequence[int] = (),
     position_grid: tuple[int, int] = (14, 14),
     mlp_ratio: float = 4,
     pre_norm: bool = True,
@@ -43,16 +54,19 @@ def vit(
 
     ```
     image -- stem: patches 16x16 (/16) -- tokens -- stage1 ... stage4, 3 blocks each -- norm -- class token -- dense
+    image -- stem: conv 7x7, 64, /2 -- max 3x3, /2 -- stage1 (/4) ... stage3 (/16) -- patches 1x1 -- tokens -- stage4 ...     hybrid
     ```
 
     Images of any size from one patch on: what the patches do not divide is padded by zeros at the bottom and right, and the position
-    embeddings are resized. All stages have the same size; there are four so that `features` gives four maps.
+    embeddings are resized. All stages of a transformer have the same size; there are four so that `features` gives four maps.
 
     Args:
         dim: channels of a token.
         depths: blocks in each stage.
         num_heads: of the attention; `dim` must be a multiple of it.
-        patch_size: pixels a side of a patch.
+        patch_size: pixels a side of a patch, of the image or of the backbone's map.
+        backbone_depths: bottlenecks in each stage of a residual network in front, such as (3, 4, 9): with standardized convolutions,
+            group normalization and TensorFlow's padding. The transformer's stages are counted on from there.
         position_grid: height and width in patches of the images whose position embeddings are learned: 14 for 224 pixels.
         mlp_ratio, pre_norm, norm_epsilon, activation, qkv_bias, attention_dropout, layer_scale, residual_scale, remat: as in
             `layers.TransformerBlock`; without `pre_norm` no norm stands behind the last block.
@@ -76,12 +90,14 @@ def vit(
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
 
-    Source: Dosovitskiy et al. 2020, arXiv:2010.11929, table 1; tiny and small Touvron et al. 2020, arXiv:2012.12877, table 1.
+    Source: Dosovitskiy et al. 2020, arXiv:2010.11929, table 1, hybrid in section 3.1; tiny and small Touvron et
+    al. 2020, arXiv:2012.12877, table 1.
     """
     for argument, value in (("dim", dim), ("patch_size", patch_size), ("num_heads", num_heads)):
         check_count(argument, value)
-    if not isinstance(depths, (tuple, list)) or not depths or not all(map(is_count, depths)):
-        raise ValueError(f"`depths` must hold an integer of at least 1 for each stage. Received: {depths=}.")
+    for argument, stages, least in (("depths", depths, 1), ("backbone_depths", backbone_depths, 0)):
+        if not isinstance(stages, (tuple, list)) or len(stages) < least or not all(map(is_count, stages)):
+            raise ValueError(f"`{argument}` must hold an integer of at least 1 for each stage. Received: {argument}={stages!r}.")
     if dim % num_heads:
         raise ValueError(f"`dim` must be a multiple of `num_heads`. Received: {dim=}, {num_heads=}.")
     check_number("stochastic_depth", stochastic_depth, 0, 1)
@@ -90,10 +106,12 @@ def vit(
     maps = dict(data_format=data_format, dtype=dtype)
 
     def body(x: Any) -> Any:
-        image_map = PatchStem(dim, patch_size, name="stem", **maps)(x)
+        if backbone_depths:
+            x = _backbone(x, backbone_depths, remat, maps)
+        image_map = PatchStem(dim, patch_size, name="patches" if backbone_depths else "stem", **maps)(x)
         x = Tokens(position_grid, dropout, name="tokens", **maps)(image_map)
         index, count = 0, sum(depths)
-        for stage, depth in enumerate(depths, start=1):
+        for stage, depth in enumerate(depths, start=1 + len(backbone_depths)):
             for place in range(1, depth + 1):
                 x = TransformerBlock(
                     num_heads,
@@ -132,9 +150,24 @@ def vit(
     )
 
 
+def _backbone(x: Any, depths: Sequence[int], remat: bool, maps: dict) -> Any:
+    """The stem and the stages of a ResNet-50 as Big Transfer has them, but with activations behind the sums."""
+    settings = dict(norm="group", conv="standardized", padding="same", **maps)
+    x = Stem(64, 7, 2, minimum_size=2 ** (len(depths) + 1), name="stem", **settings)(x)
+    x = MaxPooling2D(3, 2, padding="same", name="stem_pool", **maps)(x)
+    widths = [64 * 2**i for i in range(len(depths))]
+    strides = network.stage_strides(depths)
+    return network.stages(
+        x, Bottleneck, depths, widths, strides, output_stride=2 ** (len(depths) + 1), stride_so_far=4, remat=remat, **settings
+    )
+
+
 VITS = {
-    #                         what differs from vit()'s defaults           trainable parameters
-    "vit_tiny_patch16_224":  Row(dict(dim=192, num_heads=3),               params=5_717_416, builder=vit, paper="2012.12877"),
-    "vit_small_patch16_224": Row(dict(dim=384, num_heads=6),               params=22_050_664, builder=vit, paper="2012.12877"),
-    "vit_base_patch16_224":  Row(dict(dim=768, num_heads=12),              params=86_567_656, builder=vit, paper="2010.11929"),
+    #                         what differs from vit()'s defaults
+    "vit_tiny_patch16_224":  Row(dict(dim=192, num_heads=3), params=5_717_416, builder=vit, paper="2012.12877"),
+    "vit_small_patch16_224": Row(dict(dim=384, num_heads=6), params=22_050_664, builder=vit, paper="2012.12877"),
+    "vit_base_patch16_224":  Row(dict(), params=86_567_656, builder=vit, paper="2010.11929"),
+    "vit_base_r50_s16_224":  Row(
+        dict(depths=(12,), patch_size=1, backbone_depths=(3, 4, 9)), params=98_659_112, builder=vit, paper="2010.11929"
+    ),
 }  # fmt: skip
