@@ -10,15 +10,50 @@ from typing import Any
 import keras
 
 from keras_resnet.models.cifar import CIFAR_RESNETS
+from keras_resnet.models.densenet import DENSENETS
+from keras_resnet.models.normfree import NORM_FREE
+from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
 from keras_resnet.models.row import Row
+from keras_resnet.models.vit import VITS
 from keras_resnet.weights import load
 
-ZOO: dict[str, Row] = {**RESNETS, **CIFAR_RESNETS}
+ZOO: dict[str, Row] = {**RESNETS, **PRERESNETS, **NORM_FREE, **CIFAR_RESNETS, **DENSENETS, **VITS}
 
 # What keras.applications' constructors take, in their order; the builder's other settings come behind, by keyword.
 FAMILIAR = ("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name")
-_WORDS = {"resnet": "ResNet", "plain": "Plain"}
+_WORDS = {
+    "bit": "BiT",
+    "densenet": "DenseNet",
+    "densenetbc": "DenseNetBC",
+    "densenetblur": "DenseNetBlur",
+    "ecaresnet": "ECAResNet",
+    "gn": "GN",
+    "nf": "NF",
+    "patch": "Patch",
+    "plain": "Plain",
+    "preresnet": "PreResNet",
+    "resnet": "ResNet",
+    "resnetaa": "ResNetAA",
+    "resnetblur": "ResNetBlur",
+    "resnetrs": "ResNetRS",
+    "resnetv": "ResNetV",
+    "resnext": "ResNeXt",
+    "sd": "SD",
+    "senet": "SENet",
+    "seresnet": "SEResNet",
+    "seresnetaa": "SEResNetAA",
+    "seresnext": "SEResNeXt",
+    "seresnextaa": "SEResNeXtAA",
+    "v": "V",
+    "vit": "ViT",
+    "wide": "Wide",
+    "wrn": "WRN",
+    "tiny": "Tiny",
+    "large": "Large",
+    "small": "Small",
+    "base": "Base",
+}
 
 
 def list_models(pattern: str = "*") -> list[str]:
@@ -80,8 +115,9 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
 
 
 def constructor_name(model_name: str) -> str:
-    """`"resnet50"` is built by `ResNet50`: known words get their usual capitals."""
-    return re.sub(r"[a-z]+", lambda word: _WORDS.get(word[0], word[0]), model_name)
+    """`"resnet50"` is built by `ResNet50`, `"wide_resnet50_2"` by `WideResNet50_2`: known words get their usual capitals."""
+    capitals = re.sub(r"[a-z]+", lambda word: _WORDS.get(word[0], word[0]), model_name)
+    return re.sub(r"^(NF|Wide|ViT)_", r"\1", capitals)
 
 
 def _constructor(model_name: str, row: Row) -> Callable[..., keras.Model]:

@@ -48,7 +48,7 @@ def families() -> dict[str, list[str]]:
 
 def paper_of(name: str) -> str:
     """The arXiv id of a network's paper."""
-    return getattr(ZOO[name], "paper", "1512.03385")
+    return ZOO[name].paper
 
 
 def line(name: str, profile: Profile) -> str:

@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow"}
 FLOORS = ("backend", "layers", "models", "weights", "zoo")  # from the lowest; then the package's own page
 ABOVE = {"training", "applications", "benchmarks", "tests"}
-FAMILIES = {"resnet", "cifar"}
+FAMILIES = {"resnet", "preresnet", "normfree", "cifar", "densenet", "vit"}
 VAGUE = {"utils", "util", "common", "misc", "helpers", "helper", "base"}
 LINES = 350
 

@@ -18,6 +18,7 @@ from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.norm_activation import NormActivation
 from keras_resnet.layers.normalization import BatchNormalization
+from keras_resnet.layers.normfree_bottleneck import NormFreeBottleneck
 from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
@@ -52,6 +53,7 @@ __all__ = [
     "LayerNormalization",
     "MaxPooling2D",
     "NormActivation",
+    "NormFreeBottleneck",
     "PatchStem",
     "PreActBasicBlock",
     "PreActBottleneck",

@@ -21,6 +21,7 @@ class Bottleneck(Residual):
         filters: the block's width f; it puts out 4f channels.
         strides: 1, or the step by which the block makes the image smaller.
         groups: of the 3x3 convolution, the cardinality of ResNeXt.
+        first_width: channels behind the first 1x1 convolution, `None` for w.
         width: channels w between the 1x1 convolutions, `None` for f; a multiple of `groups`.
         strides_in: the convolution that strides: `"3x3"` (torchvision, timm; "v1.5") or the first `"1x1"` (the paper,
             keras.applications).
@@ -40,6 +41,7 @@ class Bottleneck(Residual):
         strides: int = 1,
         groups: int = 1,
         width: int | None = None,
+        first_width: int | None = None,
         strides_in: str = "3x3",
         **kwargs: Any,
     ):
@@ -48,17 +50,24 @@ class Bottleneck(Residual):
         check_count("groups", groups)
         inner = filters if width is None else width
         check_count("width", inner)
-        if inner % groups:
-            raise ValueError(f"The inner width must be a multiple of the groups. Received: width={inner}, groups={groups}.")
+        first = inner if first_width is None else first_width
+        check_count("first_width", first)
+        if inner % groups or first % groups:
+            raise ValueError(
+                f"`groups` must divide the inner width. Received: groups={groups}, width={inner}"
+                + (f", first_width={first}." if first != inner else ".")
+            )
         self.keep(locals())
 
     def branch(self) -> list[dict]:
         inner = self.width or self.filters
-        down, strides = (self.strides, 1) if self.strides_in == "1x1" else (1, self.strides)
+        first = self.first_width or inner
         # The 3x3 convolution stands behind a strided 1x1 one, so where dilation replaces the stride it looks as widely as those after it.
-        rate = self.dilation_rate if self.strides_in == "1x1" else self.dilations[0]
+        early = self.strides_in == "1x1"
+        striding: dict = dict(strides=self.strides)
+        rate = self.dilation_rate if early else self.dilations[0]
         return [
-            dict(filters=inner, kernel_size=1, strides=down),
-            dict(filters=inner, kernel_size=3, strides=strides, dilation_rate=rate, groups=self.groups),
+            dict(filters=first, kernel_size=1, **(striding if early else {})),
+            dict(filters=inner, kernel_size=3, dilation_rate=rate, groups=self.groups, **({} if early else striding)),
             dict(filters=self.filters * self.expansion, kernel_size=1),
         ]

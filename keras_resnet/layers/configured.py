@@ -23,7 +23,7 @@ class ConfiguredLayer(keras.layers.Layer):
         for name in _parameters(arguments["__class__"]):
             value = arguments[name]
             if name == "activation":
-                value = keras.activations.get(value)
+                value = get_activation(name, value)
             elif name == "data_format":
                 value = geometry.standardize_data_format(value, keras.config.image_data_format())
             elif isinstance(value, np.generic):
@@ -89,6 +89,17 @@ class ConfiguredLayer(keras.layers.Layer):
 def _parameters(cls: type) -> list[str]:
     parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
     return [p.name for p in parameters if p.kind != p.VAR_KEYWORD and p.name != "self"]
+
+
+def get_activation(name: str, value: Any) -> Any:
+    """The activation function that `value` is or names. Raises where Keras knows none of that name."""
+    try:
+        return keras.activations.get(value)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`{name}` must be None, a function, or the name of a Keras activation, such as 'relu', 'gelu', 'silu'. "
+            f"Received: {name}={value!r}."
+        ) from None
 
 
 def check_choice(name: str, value: Any, allowed: tuple) -> None:

@@ -6,12 +6,11 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
+from keras_resnet.layers.conv_kinds import check_conv, create_conv
 from keras_resnet.layers.conv_norm import conv_norm
-from keras_resnet.layers.convolution import Conv2D
-from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.normalization import check_norm, create_norm
 
-KINDS = ("identity", "projection", "projection_all", "avg_pool")
+KINDS = ("identity", "projection", "projection_all", "projection_3x3", "avg_pool")
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -21,6 +20,7 @@ class Shortcut(ConfiguredLayer):
     ```
     "identity"                        x -- every s-th pixel -- zeros for the new channels        (option A, no weights)
     "projection", "projection_all"    x -- conv 1x1, f, /s -- norm                               (options B and C)
+    "projection_3x3"                  x -- conv 3x3, f, /s -- norm, 1x1 where nothing strides    (SENet-154)
     "avg_pool"                        x -- mean 2x2, /s -- conv 1x1, f -- norm                   (option D)
     ```
 
@@ -29,11 +29,13 @@ class Shortcut(ConfiguredLayer):
         strides: step of the branch in pixels.
         dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size (timm's zeros beyond the last row and column
             count in that mean, ours do not).
-        kind: one of the four above.
+        first_dilation_rate: of the 3x3 projection, `None` for `dilation_rate`.
+        kind: one of the five above.
         zero_padding: where `"identity"` puts the new channels: at the `"end"`, or half on `"both"` sides as some CIFAR weights expect.
         norm: `"batch"`, `"group"` or `None`.
-        use_bias: whether the convolution has a bias.
         norm_momentum, norm_epsilon: of the norm.
+        conv, padding, use_bias: as in `Residual`.
+        activation: of the network, whose gain scaled convolutions undo; the shortcut itself has none.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: `(n, height, width, channels)`, or channels first. Output shape: `filters` channels, `ceil(size / strides)` pixels a side.
@@ -41,7 +43,8 @@ class Shortcut(ConfiguredLayer):
     Raises:
         ValueError: at an unknown `kind`, and for `"identity"` with fewer filters than input channels.
 
-    Source: options A to C He et al. 2015, arXiv:1512.03385; option D He et al. 2018, "Bag of tricks", arXiv:1812.01187.
+    Source: options A to C He et al. 2015, arXiv:1512.03385; 3x3 Hu et al. 2017, arXiv:1709.01507; option D He et al. 2018,
+    "Bag of tricks", arXiv:1812.01187.
     """
 
     def __init__(
@@ -52,21 +55,27 @@ class Shortcut(ConfiguredLayer):
         kind: str = "projection",
         zero_padding: str = "end",
         norm: str | None = "batch",
-        use_bias: bool = False,
+        use_bias: bool | str | None = None,
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
+        first_dilation_rate: int | None = None,
+        conv: str = "plain",
+        padding: str = "symmetric",
+        activation: Any = "relu",
         data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_choice("kind", kind, KINDS)
         check_choice("zero_padding", zero_padding, ("end", "both"))
-        check_count("filters", filters)
-        check_count("strides", strides)
-        check_count("dilation_rate", dilation_rate)
+        for name in ("filters", "strides", "dilation_rate"):
+            check_count(name, locals()[name])
+        if first_dilation_rate is not None:
+            check_count("first_dilation_rate", first_dilation_rate)
         check_norm(norm, norm_momentum, norm_epsilon)
+        check_conv(conv, padding, use_bias, activation)
         self.keep(locals())
-        self.conv: Any = None
+        self.conv_layer: Any = None
         self.norm_layer: Any = None
         self.pools = kind == "avg_pool" and max(strides, dilation_rate) > 1
         self.new_channels = 0
@@ -81,17 +90,17 @@ class Shortcut(ConfiguredLayer):
                     'Use shortcut="projection".'
                 )
             return
-        self.conv = Conv2D(
+        wide = self.kind == "projection_3x3" and max(self.strides, self.dilation_rate) > 1
+        self.conv_layer = create_conv(
+            self,
+            "conv",
+            channels,
             self.filters,
-            1,
+            3 if wide else 1,
+            normalized=self.norm is not None,
             strides=1 if self.kind == "avg_pool" else self.strides,
-            use_bias=self.use_bias,
-            kernel_initializer=HeNormal(),
-            data_format=self.inner_format,
-            dtype=self.dtype_policy,
-            name="conv",
+            dilation_rate=(self.first_dilation_rate or self.dilation_rate) if wide else 1,
         )
-        self.build_child(self.conv, channels)
         self.norm_layer = create_norm(self, "norm", self.filters)
         self.finish_build()
 
@@ -104,7 +113,7 @@ class Shortcut(ConfiguredLayer):
             return self._identity(x)
         if self.pools:
             x = backend.average_pool2d(x, (2, 2), (self.strides, self.strides), "same", self.inner_format)
-        return conv_norm(x, self.conv, self.norm_layer, training)
+        return conv_norm(x, self.conv_layer, self.norm_layer, training)
 
     def _identity(self, x: Any) -> Any:
         first = self.inner_format == "channels_first"

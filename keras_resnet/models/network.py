@@ -11,7 +11,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, PatchStem, Residual, Stem
-from keras_resnet.layers.configured import check_flag, check_number, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, get_activation, is_count
 
 POOLINGS = (None, "avg", "max")
 
@@ -152,6 +152,8 @@ def classifier(
             f"`classes` is the number of outputs, an integer of at least 1; for none pass include_top=False. Received: classes={classes!r}."
         )
     image = _image(input_tensor, input_shape, size if include_top else None, data_format)
+    if classifier_activation is not None and include_top:
+        classifier_activation = get_activation("classifier_activation", classifier_activation)
     x = body(image)
     is_map = len(x.shape) == 4  # or a vector: a transformer's class token
     if is_map and (include_top or pooling == "avg"):
@@ -197,36 +199,85 @@ def stages(
     strides: Sequence[int],
     output_stride: int,
     stride_so_far: int,
-    block_settings: Callable[[int], dict] = lambda width: {},
+    block_settings: Callable[[int, int, int], dict] = lambda stage, place, width: {},
     stochastic_depth: float = 0.0,
+    drops_from_first: bool = False,
+    strides_last: bool = False,
     **shared: Any,
 ) -> Any:
     """All residual blocks: layers `stage1_block1`, `stage1_block2`, ...; the last of each stage is its output.
 
     Once the network has reached `output_stride`, further strides turn into dilation, which keeps what each weight sees.
-    `stochastic_depth` is the last block's rate; earlier blocks have less, linearly from 0 at the first (Huang et al. 2016 start above 0).
+
+    Args:
+        block_settings: gives a block's own settings for its stage and place in it, both from 1, and the stage's width.
+        stochastic_depth: the last block's rate; earlier blocks have less, linearly from 0 at the first, or with `drops_from_first` from
+            one step above, as Huang et al. 2016 have it.
+        strides_last: whether a stage strides in its last block, not its first.
     """
     check_number("stochastic_depth", stochastic_depth, 0, 1)
     dilation, index, count = 1, 0, sum(depths)
+    steps = (count, 1) if drops_from_first else (max(count - 1, 1), 0)
     for number, (depth, width, stride) in enumerate(zip(depths, widths, strides, strict=True), start=1):
         before = dilation
         if stride_so_far * stride > output_stride:
             dilation, stride = dilation * stride, 1
         stride_so_far *= stride
-        for place in range(depth):
+        striding = depth if strides_last else 1
+        for place in range(1, depth + 1):
             x = block(
                 width,
-                stride if place == 0 else 1,
-                dilation_rate=dilation,
-                first_dilation_rate=before if place == 0 else None,
-                stochastic_depth=stochastic_depth * index / max(count - 1, 1),
+                stride if place == striding else 1,
+                # What strides last is dilated after its last block.
+                dilation_rate=before if strides_last else dilation,
+                first_dilation_rate=before if place == 1 else None,
+                stochastic_depth=stochastic_depth * (index + steps[1]) / steps[0],
                 num_blocks=count,
-                name=f"stage{number}_block{place + 1}",
-                **block_settings(width),
+                name=f"stage{number}_block{place}",
+                **block_settings(number, place, width),
                 **shared,
             )(x)
             index += 1
     return x
+
+
+def stem(kind: str, width: int, **settings: Any) -> Stem:
+    """The stem of an ImageNet network, of stride 2: `"7x7"`, or three 3x3 convolutions, `"deep"` or `"tiered"`."""
+    check_choice("stem", kind, ("7x7", "deep", "tiered"))
+    check_count("stem_width", width)
+    deep = {"7x7": None, "deep": (width // 2,) * 2, "tiered": (width * 3 // 8, width // 2)}[kind]
+    if deep and 0 in deep:
+        raise ValueError(
+            f"`stem_width` is too small for the stem {kind!r}, whose first convolution has less. Received: stem_width={width}."
+        )
+    return Stem(width, 3 if deep else 7, 2, deep, minimum_size=32, name="stem", **settings)
+
+
+def block_settings(block: str, groups: int, group_width: int, reduce_first: int = 1, strides_in: str = "3x3") -> Callable:
+    """What `stages` asks of each block, for `"basic"` and `"bottleneck"` ones: bottlenecks have an inner width, and groups in it.
+
+    `group_width` is that of a group at width 64, and grows with the width of the stage.
+    """
+    check_choice("block", block, ("basic", "bottleneck"))
+    for name, value in (("groups", groups), ("group_width", group_width), ("reduce_first", reduce_first)):
+        check_count(name, value)
+    if block == "basic" and (groups, group_width, reduce_first, strides_in) != (1, 64, 1, "3x3"):
+        raise ValueError(
+            "`groups`, `group_width`, `reduce_first` and `strides_in` are settings of the bottleneck; block='basic' has none of them."
+        )
+
+    def settings(stage: int, place: int, width: int) -> dict:
+        inner = width * group_width // 64 * groups
+        if block == "basic":
+            return {}
+        if inner == 0 or inner % reduce_first:
+            raise ValueError(
+                f"`group_width` at width {width} leaves {inner} inner channels, which must be at least 1 and a multiple of `reduce_first`. "
+                f"Received: {group_width=}, {groups=}, {reduce_first=}."
+            )
+        return dict(groups=groups, width=inner, first_width=inner // reduce_first, strides_in=strides_in)
+
+    return settings
 
 
 def stage_strides(depths: Sequence[int]) -> tuple[int, ...]:
@@ -245,6 +296,8 @@ def check_stages(depths: Sequence[int], widths: Sequence[int], output_stride: in
     if len(depths) != len(widths):
         raise ValueError(f"`depths` and `widths` must be equally long. Received: depths={depths!r}, widths={widths!r}.")
     possible = [stem_stride * 2**i for i in range(len(depths))]
+    if stem_stride > 1 and len(depths) > 1:
+        del possible[0]  # all that is left would be dilated by 8, which nobody has published and no map is large enough for
     if output_stride is not None and (not is_count(output_stride) or output_stride not in possible):
         raise ValueError(
             f"`output_stride` must be None or one of {', '.join(map(str, possible))}. Received: output_stride={output_stride!r}."

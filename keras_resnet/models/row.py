@@ -9,9 +9,12 @@ import keras
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One network: what differs from its builder's defaults, and how many trainable parameters it has with its own classes."""
+    """One network: what differs from its builder's defaults, and how many trainable parameters it has with its own classes.
+
+    `paper` is the arXiv id of who published it first, also where the numbers follow a later implementation.
+    """
 
     settings: Mapping[str, Any]
     params: int
     builder: Callable[..., keras.Model]
-    paper: str = ""
+    paper: str

@@ -162,12 +162,18 @@ def _backbone(x: Any, depths: Sequence[int], remat: bool, maps: dict) -> Any:
     )
 
 
+DATA_EFFICIENT, VISION = "2012.12877", "2010.11929"
+PATCH32: dict[str, Any] = dict(patch_size=32, position_grid=(7, 7))
+LARGE: dict[str, Any] = dict(dim=1024, num_heads=16, depths=(6, 6, 6, 6))
+
 VITS = {
-    #                         what differs from vit()'s defaults
-    "vit_tiny_patch16_224":  Row(dict(dim=192, num_heads=3), params=5_717_416, builder=vit, paper="2012.12877"),
-    "vit_small_patch16_224": Row(dict(dim=384, num_heads=6), params=22_050_664, builder=vit, paper="2012.12877"),
-    "vit_base_patch16_224":  Row(dict(), params=86_567_656, builder=vit, paper="2010.11929"),
-    "vit_base_r50_s16_224":  Row(
-        dict(depths=(12,), patch_size=1, backbone_depths=(3, 4, 9)), params=98_659_112, builder=vit, paper="2010.11929"
-    ),
+    #                         what differs from vit()'s defaults                                  trainable parameters, paper
+    "vit_tiny_patch16_224":  Row(dict(dim=192, num_heads=3),                                        5_717_416, vit, DATA_EFFICIENT),
+    "vit_small_patch16_224": Row(dict(dim=384, num_heads=6),                                       22_050_664, vit, DATA_EFFICIENT),
+    "vit_small_patch32_224": Row(dict(dim=384, num_heads=6, **PATCH32),                            22_878_952, vit, DATA_EFFICIENT),
+    "vit_base_patch16_224":  Row(dict(),                                                           86_567_656, vit, VISION),
+    "vit_base_patch32_224":  Row(dict(**PATCH32),                                                  88_224_232, vit, VISION),
+    "vit_large_patch16_224": Row(dict(**LARGE),                                                   304_326_632, vit, VISION),
+    "vit_large_patch32_224": Row(dict(**LARGE, **PATCH32),                                        306_535_400, vit, VISION),
+    "vit_base_r50_s16_224":  Row(dict(depths=(12,), patch_size=1, backbone_depths=(3, 4, 9)),      98_659_112, vit, VISION),
 }  # fmt: skip

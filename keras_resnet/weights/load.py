@@ -55,17 +55,17 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     path = check_source(weights)
     headless = all(layer.name != "head" for layer in model.layers)
     if read.suffix_of(path) == ".safetensors":
-        variables = rename.torch_keys(model)
-        shapes = {key: rename.shape_in_torch(variable) for key, variable in variables.items()}
+        variables, family = rename.torch_keys(model), rename.family_of(model)
+        shapes = {key: rename.shape_in_torch(key, variable, family) for key, variable in variables.items()}
         arrays = read.read_safetensors(path, shapes)
-        unused = f"{rename.IGNORED}|{rename.HEAD}" if headless else rename.IGNORED
+        unused = f"{rename.IGNORED}|{family.head}" if headless else rename.IGNORED
         turn: Callable = rename.from_torch
     else:
         variables = h5_variables(model)
         shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
         arrays = read.read_h5(path, shapes)
         unused = f"{NOT_WEIGHTS}|{HEAD}" if headless else NOT_WEIGHTS
-        turn = np.asarray
+        turn = _as_it_is
     arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
     check_fit(path, model.name, shapes, arrays)
     with np.errstate(over="ignore"):
@@ -78,11 +78,15 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
     try:
         for key, variable in variables.items():
-            variable.assign(turn(held[key]))
+            variable.assign(turn(held[key], variable))
     except BaseException:
         for key, variable in variables.items():
             variable.assign(before[key])
         raise
+
+
+def _as_it_is(array: np.ndarray, variable: keras.Variable) -> np.ndarray:
+    return array
 
 
 def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:

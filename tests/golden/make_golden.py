@@ -1,9 +1,11 @@
-"""Makes the golden files. Run by hand, where torch, torchvision and timm are installed: `python -m tests.golden.make_golden`.
+"""Makes the golden files. Run by hand, where torch, torchvision and timm are installed: `python -m tests.golden.make_golden [NAME ...]`.
 
 A file holds the names and shapes of the state dict, the running statistics (float16, which the network is then given: any numbers do
 that both sides share), and the logits for two sizes of images. torchvision works them out in float64, timm where torchvision does not
 have the network; where both have it they must agree.
 """
+
+import sys
 
 import numpy as np
 import torch
@@ -49,20 +51,21 @@ def logits(network: torch.nn.Module, size: int) -> np.ndarray:
 
 def make(name: str) -> None:
     """Writes one golden file, or raises where the network would prove nothing."""
-    build = getattr(torchvision.models, name, None)
-    network = with_seeded_weights((build() if build else timm.create_model(name)).double())
+    case = seeded.CASES[name]
+    build = None if case.timms else getattr(torchvision.models, case.row, None)
+    network = with_seeded_weights((build() if build else timm.create_model(case.row, **case.timms)).double())
     state = network.state_dict()
-    answers = {size: logits(network, size) for size in seeded.SIZES}
+    answers = {size: logits(network, size) for size in case.sizes}
     for size, answer in answers.items():
         spread = seeded.spread(answer)
         print(f"{name} at {size} px: logits up to {abs(answer).max():.2f}, spread between images {spread:.2f}")
-        assert spread > seeded.LEAST_SPREAD, f"{name}'s logits at {size} px hardly depend on the image: {spread:.3f}"
+        assert spread > case.least_spread, f"{name}'s logits at {size} px hardly depend on the image: {spread:.3f}"
     if build:
         twin = timm.create_model(name).double().eval()
         twin.load_state_dict(state, strict=True)
         for size, answer in answers.items():
             assert tolerances.difference(logits(twin, size), answer) < 1e-12, f"timm and torchvision differ at {name}"
-    statistics = torch.cat([value for key, value in state.items() if key.endswith(seeded.STATISTICS)])
+    statistics = torch.cat([torch.zeros(0), *(value for key, value in state.items() if key.endswith(seeded.STATISTICS))])
     np.savez_compressed(
         seeded.FOLDER / f"{name}.npz",
         tensors="\n".join(" ".join([key, *map(str, value.shape)]) for key, value in state.items()),
@@ -73,5 +76,5 @@ def make(name: str) -> None:
 
 
 if __name__ == "__main__":
-    for each in seeded.NAMES:
+    for each in sys.argv[1:] or seeded.NAMES:
         make(each)

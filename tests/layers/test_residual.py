@@ -66,7 +66,7 @@ def around(block, x, training, strides):
         return keras.ops.convert_to_tensor(np.pad(as_numpy(x)[:, ::strides, ::strides], [(0, 0)] * 3 + [(before, new - before)]))
     if block.shortcut == "avg_pool" and strides > 1:
         x, strides = keras.layers.AveragePooling2D(2, strides, "same", data_format="channels_last")(x), 1
-    return stock(block.shortcut_layer.norm_layer, stock(block.shortcut_layer.conv, x, strides=strides), training)
+    return stock(block.shortcut_layer.norm_layer, stock(block.shortcut_layer.conv_layer, x, strides=strides), training)
 
 
 def composed(block, x, training, scale):
@@ -171,7 +171,7 @@ def test_a_frozen_block_keeps_its_statistics(block, frozen):
     assert moved
 
 
-@pytest.mark.parametrize("settings", [{}, dict(stochastic_depth=0.5), dict(norm="group")], ids=str)
+@pytest.mark.parametrize("settings", [{}, dict(stochastic_depth=0.5), dict(norm="group"), dict(attention="se")], ids=str)
 @pytest.mark.parametrize("block", [layers.BasicBlock, layers.PreActBottleneck])
 def test_remat_changes_nothing(block, settings):
     plain, remat = (built(block, 4, strides=2, remat=remat, **settings) for remat in (False, True))
@@ -195,6 +195,60 @@ def test_remat_changes_nothing(block, settings):
         assert np.allclose(a, b, rtol=1e-4, atol=1e-5), path
 
 
+@pytest.mark.parametrize("setting", ["dropout", "drop_block"])
+@pytest.mark.parametrize("block", BLOCKS)
+def test_dropout_acts_within_the_branch_in_training_only(block, setting):
+    common = dict(filters=8 // block.expansion, data_format="channels_last")
+    plain = layer_built(block(**common))
+    layer = layer_built(block(**common, **{setting: 0.5}, **(dict(drop_block_size=3) if setting == "drop_block" else {})))
+    for new, old in zip(layer.trainable_variables, plain.trainable_variables, strict=True):
+        new.assign(as_numpy(old))
+    assert (as_numpy(run(layer, X)) == as_numpy(run(plain, X))).all()
+    first, second = (as_numpy(run(layer, X, training=True)) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-2
+    last = getattr(layer, "conv2" if block.expansion == 1 else "conv3")
+    last.kernel.assign(np.zeros(last.kernel.shape))  # what is left is the shortcut, which is never dropped
+    assert tolerances.difference(as_numpy(run(layer, X, training=True)), X if block.preactivation else np.maximum(X, 0)) < 1e-6
+
+
+def test_attention_stands_before_the_sum():
+    """With a gate of zeros, sigmoid(0) = 1/2 of the branch is left."""
+    plain, gated = (
+        layer_built(layers.BasicBlock(8, attention=kind, activation=None, data_format="channels_last")) for kind in (None, "se")
+    )
+    for new, old in zip(gated.conv1.variables + gated.conv2.variables, plain.conv1.variables + plain.conv2.variables, strict=True):
+        new.assign(as_numpy(old))
+    for variable in gated.attention_layer.variables:
+        variable.assign(np.zeros(variable.shape))
+    expected = X + (as_numpy(run(plain, X)) - X) / 2
+    assert tolerances.difference(as_numpy(run(gated, X)), expected) < tolerances.LOGITS_FLOAT32
+
+
+@pytest.mark.parametrize(("kind", "pool"), [("average", layers.AveragePooling2D(2, 2, "same")), ("blur", layers.BlurPooling2D())])
+def test_an_anti_aliased_block_strides_behind_the_activation(kind, pool):
+    settings = dict(strides=2, anti_alias=kind, shortcut=None, norm=None, data_format="channels_last")
+    layer = layer_built(layers.BasicBlock(8, **settings))
+    y = keras.ops.relu(stock(layer.conv1, X, padding=1))
+    assert y.shape[1:3] == X.shape[1:3]
+    expected = keras.ops.relu(stock(layer.conv2, pool(y), padding=1))
+    assert tolerances.difference(as_numpy(run(layer, X)), as_numpy(expected)) < tolerances.LOGITS_FLOAT32
+
+
+def test_bias_where_it_is_asked_for():
+    def biased(block, **settings):
+        layer = layer_built(block(4, strides=2, **settings))
+        convs = [layer.conv1, layer.conv2, *([layer.conv3] if block.expansion == 4 else []), layer.shortcut_layer.conv_layer]
+        return [conv.use_bias for conv in convs]
+
+    assert biased(layers.Bottleneck) == [False] * 4
+    assert biased(layers.Bottleneck, use_bias=True) == [True] * 4
+    assert biased(layers.Bottleneck, norm=None) == [True] * 4
+    assert biased(layers.Bottleneck, norm=None, use_bias=False) == [False] * 4
+    assert biased(layers.Bottleneck, use_bias="unnormalized") == [False] * 4
+    assert biased(layers.PreActBottleneck) == [False] * 4
+    assert biased(layers.PreActBottleneck, use_bias="unnormalized") == [False, False, True, True]
+
+
 def test_variable_paths():
     layer = layers.Bottleneck(4, strides=2, residual_scale="learned", name="block")
     layer.build((None, 8, 8, 8))
@@ -212,7 +266,19 @@ def test_variable_paths():
         dict(strides=1.5),
         dict(shortcut="none"),
         dict(zero_padding="start"),
-        dict(norm="layer"),
+        dict(norm="layers"),
+        dict(activation="relus"),
+        dict(conv="standard"),
+        dict(padding="valid"),
+        dict(use_bias="yes"),
+        dict(attention="gate"),
+        dict(attention_ratio=-1),
+        dict(anti_alias="max"),
+        dict(dropout=1.0),
+        dict(drop_block=-0.1),
+        dict(drop_block_size=0),
+        dict(first_width=0),
+        dict(conv="scaled", activation="mish"),
         dict(residual_scale="half"),
         dict(residual_scale="1/sqrt(N)"),
         dict(stochastic_depth=1.0),

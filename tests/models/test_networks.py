@@ -40,7 +40,7 @@ def test_any_size_and_any_channels(make):
     image = normal(2, 33, 47, 6)
     assert tolerances.difference(as_numpy(run(free, image)), as_numpy(run(known, image))) < tolerances.OPERATION["float32"]
     assert run(free, normal(1, 40, 32, 6)).shape == (1, 3)
-    assert make(input_shape=(32, 32, 1)).layers[1].conv.kernel.shape[2] == 1
+    assert make(input_shape=(32, 32, 1)).layers[1].conv_layer.kernel.shape[2] == 1
 
 
 @pytest.mark.parametrize("make", [small, tiny])

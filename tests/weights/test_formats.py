@@ -82,7 +82,7 @@ def test_layout_is_pytorchs(tmp_path):
     safetensors.numpy.save_file(tensors, tmp_path / "model.safetensors")
     load.load_weights(model, tmp_path / "model.safetensors")
     assert as_numpy(model.get_layer("head").kernel)[5, 2] == 123
-    assert as_numpy(model.get_layer("stem").conv.kernel)[1, 4, 2, 7] == 321
+    assert as_numpy(model.get_layer("stem").conv_layer.kernel)[1, 4, 2, 7] == 321
 
 
 @pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16, np.float64], ids=["bfloat16", "float16", "float64"])
