@@ -195,6 +195,15 @@ def test_features_are_maps():
     assert keras_resnet.features(first)["stage1"].shape == (None, 24, 4, 3)
 
 
+def test_profile_counts_every_product():
+    """By hand: the patches, four dense layers and two products of attention a block, and the head."""
+    found = keras_resnet.profile(small(input_shape=(24, 32, 3), classes=5))
+    dim, tokens, blocks = 24, 1 + 3 * 4, 3
+    block = tokens * dim * dim * (3 + 1 + 4 + 4) + 2 * tokens * tokens * dim
+    assert found.macs == 12 * 8 * 8 * 3 * dim + blocks * block + dim * 5
+    assert all(layer.counted for layer in found.layers)
+
+
 def test_heads():
     image = normal(2, 33, 32, 3)
     bare = small(include_top=False)
