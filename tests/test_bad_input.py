@@ -64,7 +64,7 @@ def test_input_shape(make, shape):
         (dict(pooling="mean"), ["pooling='mean'", "'avg' or 'max'"]),
         (dict(output_stride=12), ["output_stride=12", "8, 16, 32"]),
         (dict(data_format="last"), ["'last'", "channels_last"]),
-        (dict(block="wide"), ["block='wide'", "'basic' or 'bottleneck'"]),
+        (dict(block="wide"), ["block='wide'", "'basic', 'bottleneck'"]),
         (dict(groups=2), ["groups", "bottleneck"]),
         (dict(shortcut="identiti"), ["shortcut='identiti'", "'identity'", "'projection'"]),
         (dict(norm="layer"), ["norm='layer'", "'batch'", "'group'"]),

@@ -259,7 +259,7 @@ DENSENETS = {
     #                         what differs from cifar_densenet()'s
     "densenet40_k12":    Row(dict(depths=(12, 12, 12), **PLAIN),                                     1_019_722, cifar_densenet, DENSE),
     "densenet100_k12":   Row(dict(depths=(32, 32, 32), **PLAIN),                                     6_979_642, cifar_densenet, DENSE),
-    "densenet100_k24":   Row(dict(depths=(32, 32, 32), growth_rate=24, **PLAIN),                                    27_249_082, cifar_densenet, DENSE),
+    "densenet100_k24":   Row(dict(depths=(32, 32, 32), growth_rate=24, **PLAIN),                    27_249_082, cifar_densenet, DENSE),
     "densenetbc100_k12": Row(dict(depths=(16, 16, 16)),                                              769_162, cifar_densenet, DENSE),
     "densenetbc190_k40": Row(dict(depths=(31, 31, 31), growth_rate=40),                              25_624_430, cifar_densenet, DENSE),
     "densenetbc250_k24": Row(dict(depths=(41, 41, 41), growth_rate=24),                              15_324_406, cifar_densenet, DENSE),

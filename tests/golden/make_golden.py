@@ -5,7 +5,9 @@ that both sides share), and the logits for two sizes of images. torchvision work
 have the network; where both have it they must agree.
 """
 
+import inspect
 import sys
+from unittest import mock
 
 import numpy as np
 import torch
@@ -49,11 +51,23 @@ def logits(network: torch.nn.Module, size: int) -> np.ndarray:
         return network(tensor(seeded.images(LOGITS_SEED, seeded.IMAGES, size))).numpy()
 
 
+def timms(row: str, settings: dict) -> torch.nn.Module:
+    """timm's network of this name, with other settings."""
+    if "block_config" not in settings:
+        return timm.create_model(row, **settings)
+    # timm's own functions for DenseNets fix their depths.
+    given: dict = {}
+    with mock.patch.object(timm.models.densenet, "build_model_with_cfg", lambda *args, **kwargs: given.update(kwargs) or torch.nn.Identity()):
+        timm.create_model(row)
+    names = inspect.signature(timm.models.densenet.DenseNet).parameters
+    return timm.models.densenet.DenseNet(**{**{key: value for key, value in given.items() if key in names}, **settings})
+
+
 def make(name: str) -> None:
     """Writes one golden file, or raises where the network would prove nothing."""
     case = seeded.CASES[name]
     build = None if case.timms else getattr(torchvision.models, case.row, None)
-    network = with_seeded_weights((build() if build else timm.create_model(case.row, **case.timms)).double())
+    network = with_seeded_weights((build() if build else timms(case.row, case.timms)).double())
     state = network.state_dict()
     answers = {size: logits(network, size) for size in case.sizes}
     for size, answer in answers.items():

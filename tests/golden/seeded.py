@@ -68,6 +68,10 @@ CASES = {
     "nf_resnet50": Case(
         "nf_resnet50", dict(depths=(1, 2, 1, 1), skip_init=True), dict(depths=(1, 2, 1, 1), skipinit=True), least_spread=0.07
     ),
+    "nf_seresnet26": short("nf_seresnet26", 1, 2, 1, 1, word="depths", least_spread=0.07),
+    "densenet121": Case("densenet121"),
+    "densenetblur121d": Case("densenetblur121d", dict(depths=(2, 3, 2, 2)), dict(block_config=(2, 3, 2, 2))),
+    "densenet264d": Case("densenet264d", dict(depths=(2, 3, 2, 2)), dict(block_config=(2, 3, 2, 2))),
 }
 NAMES = tuple(CASES)
 IMAGES = 3

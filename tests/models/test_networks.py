@@ -132,6 +132,9 @@ def test_plain_networks_have_no_shortcuts():
 def test_stochastic_depth_rises_linearly():
     model = cifar_resnet(depths=(2, 1, 2), widths=(4, 4, 4), stochastic_depth=0.4)
     blocks = [layer for layer in model.layers if "block" in layer.name]
+    assert np.allclose([0.0 if block.drop is None else block.drop.rate for block in blocks], [0.08, 0.16, 0.24, 0.32, 0.4])
+    model = resnet(depths=(2, 1, 2), widths=(4, 4, 4), stochastic_depth=0.4)
+    blocks = [layer for layer in model.layers if "block" in layer.name]
     assert np.allclose([0.0 if block.drop is None else block.drop.rate for block in blocks], [0, 0.1, 0.2, 0.3, 0.4])
     assert all(block.num_blocks == 5 for block in blocks)
 

@@ -50,5 +50,5 @@ def printed(number: float, like: str) -> str:
 
 def test_enough_is_published():
     """The table stands beside the rows, not instead of them: most have a count by others, and 40 have multiply-adds."""
-    assert len({row["model"] for row in TRUTH if row["gmacs"] and row["model"] in ZOO}) >= min(40, len(ZOO))
+    assert len({row["model"] for row in TRUTH if row["gmacs"] and row["model"] in ZOO}) >= 40
     assert {row["source"] for row in TRUTH} == {"timm", "torchvision", "keras.applications", "arXiv:1512.03385", "arXiv:1603.05027"}
