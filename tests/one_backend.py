@@ -65,11 +65,82 @@ def preact() -> keras.Model:
     return keras.Model(image, keras.layers.Dense(CLASSES, dtype="float32", name="head")(x), name="preact")
 
 
+# The networks below have smooth activations, and so no input of which rounding decides the side.
+
+
+def attentive() -> keras.Model:
+    """A tiered stem with its blur, squeeze and excitation, blurs in the blocks, efficient channel attention behind it."""
+    return keras_resnet.models.resnet(
+        (1, 2),
+        (8, 16),
+        stem="tiered",
+        stem_width=8,
+        attention="se",
+        anti_alias="blur",
+        activation="gelu",
+        **common((41, 41, 3), "attentive"),
+    )
+
+
+def big_transfer() -> keras.Model:
+    """Pre-activation, standardized weights, group norm, a pool over zeros; in keras.applications' places for the strides."""
+    return keras_resnet.models.resnetv2(
+        (2, 1),
+        (8, 16),
+        stem_width=16,
+        stem_pool="zero_max",
+        strides_at="last",
+        conv="standardized",
+        norm="group",
+        activation="silu",
+        attention="eca",
+        **common((39, 39, 3), "big_transfer"),
+    )
+
+
+def norm_free() -> keras.Model:
+    """Scaled weights, learned scalars."""
+    return keras_resnet.models.nf_resnet(
+        (1, 2), (8, 16), stem="deep", stem_width=8, activation="silu", skip_init=True, **common((37, 37, 3), "norm_free")
+    )
+
+
+def dense() -> keras.Model:
+    """A DenseNet whose dense layers recompute what they joined."""
+    return keras_resnet.models.cifar_densenet((2, 2), 6, activation="gelu", memory_efficient=True, **common((13, 13, 3), "dense"))
+
+
+def transformer() -> keras.Model:
+    """The hybrid, at another size than its positions are for."""
+    return keras_resnet.models.vit(
+        16,
+        (1, 1),
+        2,
+        patch_size=1,
+        backbone_depths=(1, 1),
+        position_grid=(4, 4),
+        layer_scale=0.5,
+        remat=True,
+        **common((45, 37, 3), "transformer"),
+    )
+
+
 def common(shape: tuple, name: str) -> dict:
     return dict(input_shape=shape, classes=CLASSES, classifier_activation=None, name=name)
 
 
-NETWORKS = {"resnet": resnet, "resnext": resnext, "resnet20": resnet20, "preact": preact}
+NETWORKS = {
+    "resnet": resnet,
+    "resnext": resnext,
+    "resnet20": resnet20,
+    "preact": preact,
+    "attentive": attentive,
+    "big_transfer": big_transfer,
+    "norm_free": norm_free,
+    "dense": dense,
+    "transformer": transformer,
+}
+WITHOUT_STATISTICS = ("big_transfer", "norm_free", "transformer")
 INFERENCE = ("float32", "mixed_bfloat16")  # dtype policies of the files whose logits are compared, the former for gradients too
 TRAINING = "one_sided"  # the file that is trained five steps, in float32
 
@@ -92,7 +163,10 @@ def fill(model: keras.Model, one_sided: bool) -> None:
     """
     for number, variable in enumerate(model.weights):
         leaf = variable.path.rpartition("/")[2]
-        if leaf not in ("gamma", "beta", "bias", "residual_gain"):
+        if leaf == "kernel" and ("/attention/" in variable.path or "/mlp" in variable.path) and len(variable.shape) == 2:
+            # A transformer's start so small that its logits hardly depend on the image.
+            variable.assign(8 * keras.ops.convert_to_numpy(variable.value))
+        if leaf not in ("gamma", "beta", "bias", "residual_gain", "gain"):
             continue
         value = np.random.RandomState(number).uniform(-1, 1, variable.shape)
         if one_sided and leaf == "gamma":
@@ -102,7 +176,7 @@ def fill(model: keras.Model, one_sided: bool) -> None:
             if variable.path.endswith(("norm1/beta", "stem/norm/beta")):
                 value[::3] *= -1
         else:
-            value = 0.3 * value + (leaf in ("gamma", "residual_gain"))
+            value = 0.3 * value + (leaf in ("gamma", "residual_gain", "gain"))
             if variable.path.endswith(("norm2/gamma", "norm3/gamma")):
                 value *= 0.3
         variable.assign(value.astype("float32"))

@@ -9,6 +9,7 @@ from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import ConfiguredLayer, check_count, check_flag, is_count
 from keras_resnet.layers.conv_kinds import check_conv, create_conv
 from keras_resnet.layers.conv_norm import conv_norm
+from keras_resnet.layers.image_size import check_image_size
 from keras_resnet.layers.normalization import check_norm, create_norm
 
 
@@ -113,10 +114,4 @@ class Stem(ConfiguredLayer):
 
     def check_size(self, shape: tuple) -> None:
         """Raises where images of this shape, with the batch, are smaller than `minimum_size`."""
-        sizes = tuple(shape[2:4]) if self.data_format == "channels_first" else tuple(shape[1:3])
-        if any(isinstance(size, int) and size < self.minimum_size for size in sizes):
-            raise ValueError(
-                f"Images of {sizes[0]}x{sizes[1]} pixels ({self.data_format}) are too small: this network takes "
-                f"{self.minimum_size}x{self.minimum_size} or larger. Resize them"
-                + (", or use a network for small images, such as resnet20." if self.minimum_size > 4 else ".")
-            )
+        check_image_size(shape, self.data_format, self.minimum_size)

@@ -57,7 +57,9 @@ def timms(row: str, settings: dict) -> torch.nn.Module:
         return timm.create_model(row, **settings)
     # timm's own functions for DenseNets fix their depths.
     given: dict = {}
-    with mock.patch.object(timm.models.densenet, "build_model_with_cfg", lambda *args, **kwargs: given.update(kwargs) or torch.nn.Identity()):
+    with mock.patch.object(
+        timm.models.densenet, "build_model_with_cfg", lambda *args, **kwargs: given.update(kwargs) or torch.nn.Identity()
+    ):
         timm.create_model(row)
     names = inspect.signature(timm.models.densenet.DenseNet).parameters
     return timm.models.densenet.DenseNet(**{**{key: value for key, value in given.items() if key in names}, **settings})
