@@ -88,7 +88,9 @@ def compiled_memory(model: Any, loss: Callable, images: Any, labels: Any) -> int
         return [value - 0.01 * gradient for value, gradient in zip(trained, gradients, strict=True)], others
 
     values = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-    return step.lower(*values).compile().memory_analysis().temp_size_in_bytes
+    memory = step.lower(*values).compile().memory_analysis()
+    assert memory is not None, "this version of JAX does not say how much memory a compiled function needs"
+    return memory.temp_size_in_bytes
 
 
 def resident_peak(step: Callable[[], object]) -> int:

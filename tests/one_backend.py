@@ -228,22 +228,22 @@ def loss_of(logits, labels):
     return keras.ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
 
 
-def gradients(model: keras.Model, x: np.ndarray, y: np.ndarray) -> list:
-    """Of the loss in training, by each trainable variable, as each framework has it."""
+def gradients(model: keras.Model, x: np.ndarray, y: np.ndarray, training: bool = True) -> list:
+    """Of the loss by each trainable variable, as each framework has it; in training, or with the moving statistics."""
     backend = keras.backend.backend()
     if backend == "torch":
-        loss_of(model(x, training=True), y).backward()
+        loss_of(model(x, training=training), y).backward()
         return [variable.value.grad for variable in model.trainable_variables]
     if backend == "tensorflow":
         import tensorflow as tf
 
         with tf.GradientTape() as tape:
-            loss = loss_of(model(x, training=True), y)
+            loss = loss_of(model(x, training=training), y)
         return tape.gradient(loss, [variable.value for variable in model.trainable_variables])
     import jax
 
     def loss_by(trainable, others):
-        logits, others = model.stateless_call(trainable, others, x, training=True)
+        logits, others = model.stateless_call(trainable, others, x, training=training)
         return loss_of(logits, y), others
 
     values = [variable.value for variable in model.trainable_variables], [variable.value for variable in model.non_trainable_variables]

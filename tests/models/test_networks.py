@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import keras_resnet
-from keras_resnet.models import cifar_resnet, resnet
+from keras_resnet.models import cifar_resnet, nf_resnet, resnet, resnetv2
 from tests import tolerances
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.check_model import check_model
 
 tiny = functools.partial(resnet, depths=(1, 1), widths=(16, 32))
+small_v2 = functools.partial(resnetv2, depths=(1, 1), widths=(8, 16), stem_width=8)
 small = functools.partial(cifar_resnet, depths=(1, 2, 1), widths=(4, 8, 12))
 
 
@@ -24,8 +25,29 @@ small = functools.partial(cifar_resnet, depths=(1, 2, 1), widths=(4, 8, 12))
         (keras_resnet.ResNet18, 32, (4, 8, 16, 32)),
         (functools.partial(tiny, residual_scale="1/sqrt(N)", stochastic_depth=0.2, remat=True), 33, (4, 8)),
         (functools.partial(small, shortcut=None, activation="gelu", zero_padding="both"), 15, (1, 2, 4)),
+        (functools.partial(tiny, stem="tiered", stem_pool="conv", shortcut="avg_pool", attention="se"), 33, (4, 8)),
+        (functools.partial(tiny, block="basic", stem="deep", anti_alias="blur", attention="eca"), 35, (4, 8)),
+        (functools.partial(tiny, groups=4, group_width=16, reduce_first=2, shortcut="projection_3x3", anti_alias="average"), 34, (4, 8)),
+        (functools.partial(small, block="bottleneck", preactivation=True, shortcut="projection", stochastic_depth=0.2), 16, (1, 2, 4)),
+        (functools.partial(small_v2, stem="deep", shortcut="avg_pool"), 33, (4, 8)),
+        (functools.partial(small_v2, stem_pool="zero_max", conv="standardized", norm="group", remat=True), 34, (4, 8)),
+        (functools.partial(small_v2, depths=(2, 1), strides_at="last", stem_pool="zero_max", use_bias="unnormalized"), 33, (8, 8)),
+        (functools.partial(nf_resnet, depths=(1, 1), widths=(8, 16), stem_width=8, zero_init_residual=False, attention="se"), 33, (4, 8)),
     ],
-    ids=["resnet20", "resnet18", "bottleneck", "plain"],
+    ids=[
+        "resnet20",
+        "resnet18",
+        "bottleneck",
+        "plain",
+        "rs",
+        "blur",
+        "senet",
+        "preact_cifar",
+        "v2d",
+        "big_transfer",
+        "keras_v2",
+        "norm_free",
+    ],
 )
 def test_network(make, size, strides, tmp_path):
     check_model(make, size, {f"stage{i}": stride for i, stride in enumerate(strides, start=1)}, tmp_path)
@@ -85,8 +107,12 @@ def test_input_tensor():
         (functools.partial(resnet), 16, (4, 8, 16, 16)),
         (functools.partial(resnet, strides_in="1x1"), 8, (4, 8, 8, 8)),
         (functools.partial(cifar_resnet, zero_padding="both"), 2, (1, 2, 2)),
+        (functools.partial(resnet, shortcut="projection_3x3", reduce_first=2), 8, (4, 8, 8, 8)),
+        (functools.partial(resnetv2, stem_width=8), 8, (4, 8, 8, 8)),
+        (functools.partial(resnetv2, stem_width=8, strides_at="last"), 8, (8, 8, 8, 8)),
+        (functools.partial(nf_resnet, stem_width=8, shortcut="projection", zero_init_residual=False), 16, (4, 8, 16, 16)),
     ],
-    ids=["basic8", "bottleneck16", "bottleneck_1x1_8", "cifar2"],
+    ids=["basic8", "bottleneck16", "bottleneck_1x1_8", "cifar2", "3x3_8", "v2_8", "keras_v2_8", "norm_free_16"],
 )
 def test_output_stride_keeps_what_each_weight_sees(make, output_stride, strides):
     """The dense maps hold the strided network's numbers at every s-th pixel."""
