@@ -39,6 +39,8 @@ __all__ = [
     "record",
     "recording",
     "remat",
+    "scan",
+    "scans",
     "self_attention",
     "standardize_kernel",
     "turn",
@@ -108,6 +110,8 @@ max_pool2d = _choose("max_pool2d")
 prepare_kernel = _choose("prepare_kernel")
 prepare_optimizer = _choose("prepare_optimizer")
 remat = _choose("remat")
+scan = _choose("scan")
+scans = hasattr(_twin, "scan")
 self_attention = _choose("self_attention")
 
 

@@ -195,6 +195,15 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     return best.astype(x.dtype)
 
 
+def scan(step, x, rows):
+    """As one compiled step in a loop. A training step of PreResNet-1001, batch 8, two cores: after four minutes of compiling block by block
+    XLA held 21 GiB and was not done; so it takes 57 s and 6 GiB, once, and then 6.7 s a step.
+    """
+    stacked = [jnp.stack(column) for column in zip(*rows, strict=True)]
+    x, outputs = lax.scan(step, x, stacked)
+    return x, [[output[i] for output in outputs] for i in range(len(rows))]
+
+
 def remat(function):
     """On a CPU with the recomputation tied to the gradient that it is for: XLA there takes `jax.checkpoint`'s second pass for a copy of the
     first, and keeps everything.

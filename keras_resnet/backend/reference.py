@@ -309,3 +309,12 @@ def standardize_kernel(kernel: Tensor, gain: Tensor | None, scale: float, epsilo
 def remat(function: Callable) -> Callable:
     """`function`, its intermediate results recomputed in the backward pass instead of kept. Positional tensors only."""
     return keras.remat(function)
+
+
+def scan(step: Callable, x: Tensor, rows: list[list]) -> tuple[Tensor, list[list]]:
+    """`x, y = step(x, row)` for each row in turn: the last `x`, and every `y`."""
+    outputs = []
+    for row in rows:
+        x, y = step(x, row)
+        outputs.append(y)
+    return x, outputs

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
+from keras_resnet.layers import repeated
 from keras_resnet.layers import shortcut as shortcuts
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.blur_pooling import BlurPooling2D
@@ -232,6 +233,9 @@ class Residual(ConfiguredLayer):
             self.anti_alias_layer = AveragePooling2D(strides, strides, "same", **common)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        run = repeated.run_of(self)
+        if run is not None:
+            return repeated.run_through(run, inputs, training) if run else inputs
         x = self.enter(inputs)
         if self.remat and training:
             return self.leave(rematerialized(self, lambda x: self._forward(x, True), x))
