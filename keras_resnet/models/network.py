@@ -136,7 +136,7 @@ class _Untracked:
 
 
 def _settings(layer: Any) -> dict:
-    return {key: value for key, value in layer.get_config().items() if key != "name"}
+    return {key: value for key, value in layer.get_config().items() if key not in ("name", "trainable")}
 
 
 def _name_publicly(config: Any) -> None:
