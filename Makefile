@@ -13,7 +13,7 @@ demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
 demo: $(VENV)/.demo-$(or $(KERAS_BACKEND),jax)
 	$(BIN)/python -m applications.digits
 
-# Once a backend, each in processes of its own. Tests of the whole zoo run on JAX alone, those that compare backends start the others.
+# Once a backend, each in processes of its own. Tests of the whole zoo run on PyTorch alone, those that compare backends start the others.
 test: $(VENV)/.dev lint
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope

@@ -83,8 +83,8 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
         model_name: one of `list_models()`.
         weights: `None` for random ones, or the path of a file: `.safetensors` with the keys of timm and torchvision, or our own
             `.weights.h5` or `.keras`. Only the numbers are read; every one of them must fit.
-        **settings: arguments of the builder: those of `keras.applications`, and those of `keras_resnet.models.resnet` or
-            `cifar_resnet`.
+        **settings: arguments of the builder: those of `keras.applications`, and of the function in `keras_resnet.models` that
+            builds its family, such as `resnet`, `densenet` or `vit`.
 
     Returns:
         A `keras.Model`.

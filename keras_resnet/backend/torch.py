@@ -285,11 +285,9 @@ def group_norm(x, gamma, beta, groups, epsilon, axis=-1):
         return reference.group_norm(x, gamma, beta, groups, epsilon, axis)
     data_format = "channels_first" if axis % 4 == 1 else "channels_last"
     view = _enter(x, data_format)
-    if x.dtype in (torch.float32, torch.float64):
-        # That kernel takes the variance as E[x^2] - E[x]^2. Around one of the group's own numbers a mean far from zero costs no digits;
-        # narrow types have none to lose.
-        first = view.detach()[:, :: view.shape[1] // groups, :1, :1]
-        view = view - first.repeat_interleave(view.shape[1] // groups, 1)
+    # That kernel takes the variance as E[x^2] - E[x]^2: around one of the group's own numbers a mean far from zero costs no digits.
+    first = view.detach()[:, :: view.shape[1] // groups, :1, :1]
+    view = view - first.repeat_interleave(view.shape[1] // groups, 1)
     gamma, beta = (None if vector is None else vector.to(x.dtype) for vector in (gamma, beta))
     return _leave(F.group_norm(view, groups, gamma, beta, epsilon), data_format)
 

@@ -18,6 +18,7 @@ class ClassToken(ConfiguredLayer):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def call(self, inputs: Any) -> Any:
         return inputs[:, 0]

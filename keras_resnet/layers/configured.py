@@ -26,6 +26,8 @@ class ConfiguredLayer(keras.layers.Layer):
                 value = get_activation(name, value)
             elif name == "data_format":
                 value = geometry.standardize_data_format(value, keras.config.image_data_format())
+            elif isinstance(value, list):
+                value = tuple(value)  # as which a file's JSON does not tell it
             elif isinstance(value, np.generic):
                 value = value.item()  # so that the configuration is plain JSON
             setattr(self, name, value)
@@ -104,7 +106,7 @@ def get_activation(name: str, value: Any) -> Any:
 
 def check_choice(name: str, value: Any, allowed: tuple) -> None:
     """Raises unless `value` is one of the `allowed` ones of argument `name`."""
-    if value not in allowed:
+    if not any(value is choice or (isinstance(value, str) and isinstance(choice, str) and value == choice) for choice in allowed):
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, allowed))}. Received: {name}={value!r}.")
 
 

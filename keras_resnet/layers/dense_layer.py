@@ -26,7 +26,7 @@ class DenseLayer(ConfiguredLayer):
         bottleneck: width of the 1x1 convolution in units of k, or `None` for none.
         dilation_rate: of the 3x3 convolution.
         dropout: share of the numbers behind each convolution that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, or `None`: no norm, and convolutions with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and convolutions with a bias.
         norm_momentum, norm_epsilon: of the norm; the defaults are torchvision's and timm's.
         activation: any Keras activation, by name or function.
         memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
@@ -74,7 +74,7 @@ class DenseLayer(ConfiguredLayer):
                 padding=rate * (kernel_size // 2),
                 dilation_rate=rate,
                 use_bias=self.norm is None,
-                kernel_initializer=HeNormal(),
+                kernel_initializer=HeNormal(mode="fan_in"),  # as in torchvision; by the fan-out the sums would explode
                 data_format=self.inner_format,
                 dtype=self.dtype_policy,
                 name=f"conv{i}",

@@ -18,7 +18,7 @@ class NormActivation(ConfiguredLayer):
     ```
 
     Args:
-        norm: `"batch"`, `"group"`, or `None`: the activation alone.
+        norm: `"batch"`, `"group"`, `"instance"`, or `None`: the activation alone.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, or `None`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

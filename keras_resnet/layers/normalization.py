@@ -29,6 +29,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any):
+        check_number("momentum", momentum, 0)
+        check_number("epsilon", epsilon, 0)
         super().__init__(axis, momentum, epsilon, **kwargs)
         if self.renorm:
             raise ValueError("renorm=True is not supported here. Use keras.layers.BatchNormalization for batch renormalization.")

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
+from keras_resnet.layers.rematerialized import assigned
 
 # By the id of a block: the run that it leads, or an empty one where another leads it.
 _runs: contextvars.ContextVar[dict[int, tuple] | None] = contextvars.ContextVar("runs", default=None)
@@ -31,16 +32,20 @@ def run_of(block: keras.layers.Layer) -> tuple | None:
 def run_through(run: tuple, x: Any, training: bool | None) -> Any:
     """The last output of blocks that differ in their variables only; new statistics and seeds are assigned to each."""
     leader, variables = run[0], [block.variables for block in run]
-    moving = [i for i, variable in enumerate(leader.variables) if not any(variable is t for t in leader.trainable_variables)]
+    moving = [v for v in leader.variables if not any(v is t for t in leader.trainable_variables)]
+    moved: list = []
 
     def step(x: Any, values: list) -> tuple:
         with keras.StatelessScope(state_mapping=list(zip(leader.variables, values, strict=True))) as scope:
+            start = [scope.get_current_value(v) for v in moving]
             y = leader.call(x, training=training)
-        return y, [scope.get_current_value(leader.variables[i]) for i in moving]
+        moved[:] = assigned(scope, moving, start)
+        return y, [scope.get_current_value(v) for v in moved]
 
     with repeating(()):
-        y, moved = backend.scan(step, x, [[variable.value for variable in own] for own in variables])
-    for own, values in zip(variables, moved, strict=True):
-        for i, value in zip(moving, values, strict=True):
+        y, outputs = backend.scan(step, x, [[variable.value for variable in own] for own in variables])
+    places = [next(i for i, v in enumerate(leader.variables) if v is variable) for variable in moved]
+    for own, values in zip(variables, outputs, strict=True):
+        for i, value in zip(places, values, strict=True):
             own[i].assign(value)
     return y

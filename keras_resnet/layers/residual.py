@@ -53,8 +53,8 @@ class Residual(ConfiguredLayer):
         use_bias: `True` or `False` for all convolutions; `"unnormalized"`: those with no norm right behind; `None`: all if there is no
             norm at all, else none.
         activation: any Keras activation, by name or function.
-        zero_init_residual: whether the branch starts at zero: by the gamma of its last norm, or where it ends in a convolution by
-            that kernel.
+        zero_init_residual: whether the branch starts at zero (timm's do, these by default not): by the gamma of its last norm, or where it
+            ends in a convolution by that kernel.
         attention: what weighs the branch's channels before the sum: `"se"` (squeeze and excitation), `"eca"` (efficient channel
             attention), or `None`.
         attention_ratio: channels within squeeze and excitation over those of the branch.

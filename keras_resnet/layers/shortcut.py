@@ -27,12 +27,12 @@ class Shortcut(ConfiguredLayer):
     Args:
         filters: channels of the branch's output.
         strides: step of the branch in pixels.
-        dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size (timm's zeros beyond the last row and column
-            count in that mean, ours do not).
+        dilation_rate: of the branch; above 1, `"avg_pool"` pools at stride 1, keeping the size, with zeros beyond the last row and column
+            that count in the mean, as in timm.
         first_dilation_rate: of the 3x3 projection, `None` for `dilation_rate`.
         kind: one of the five above.
         zero_padding: where `"identity"` puts the new channels: at the `"end"`, or half on `"both"` sides as some CIFAR weights expect.
-        norm: `"batch"`, `"group"` or `None`.
+        norm: `"batch"`, `"group"`, `"instance"` or `None`.
         norm_momentum, norm_epsilon: of the norm.
         conv, padding, use_bias: as in `Residual`.
         activation: of the network, whose gain scaled convolutions undo; the shortcut itself has none.
@@ -112,7 +112,10 @@ class Shortcut(ConfiguredLayer):
         if self.kind == "identity":
             return self._identity(x)
         if self.pools:
-            x = backend.average_pool2d(x, (2, 2), (self.strides, self.strides), "same", self.inner_format)
+            if self.strides == 1:  # dilated: as timm has it, the zeros beyond the last row and column count
+                first = self.inner_format == "channels_first"
+                x = keras.ops.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)) if first else ((0, 0), (0, 1), (0, 1), (0, 0)))
+            x = backend.average_pool2d(x, (2, 2), (self.strides,) * 2, "valid" if self.strides == 1 else "same", self.inner_format)
         return conv_norm(x, self.conv_layer, self.norm_layer, training)
 
     def _identity(self, x: Any) -> Any:

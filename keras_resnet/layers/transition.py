@@ -27,7 +27,7 @@ class Transition(ConfiguredLayer):
         strides: 2, or 1 to keep the size; the mean is over 2x2 pixels all the same, so that every second one is what strides would give.
         dilation_rate: with strides 1, how far apart those pixels are: the dilation of the block before.
         dropout: share of the numbers behind the convolution that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, or `None`: no norm, and a convolution with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and a convolution with a bias.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
@@ -75,7 +75,7 @@ class Transition(ConfiguredLayer):
             self._filters(channels),
             1,
             use_bias=self.norm is None,
-            kernel_initializer=HeNormal(),
+            kernel_initializer=HeNormal(mode="fan_in"),  # as in torchvision; by the fan-out the sums would explode
             data_format=self.inner_format,
             dtype=self.dtype_policy,
             name="conv",

@@ -57,7 +57,7 @@ def densenet(
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DenseLayer`.
         dropout: share of the numbers behind each convolution but the stem's that training sets to zero, from 0 to below 1.
         memory_efficient: as in `layers.DenseBlock`: memory for time.
-        output_stride: how many pixels of the image the last map's step covers: 4, 8, 16 or 32; dilation takes the place of the
+        output_stride: how many pixels of the image the last map's step covers: 8, 16 or 32; dilation takes the place of the
             strides beyond it. `None` for all strides.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.

@@ -6,12 +6,11 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers import TokenMap, Tokens
+from keras_resnet.layers import PatchStem, TokenMap, Tokens
 from keras_resnet.layers.configured import check_flag
-from keras_resnet.models.walk import check_functional, is_channels_first, walk
+from keras_resnet.models.walk import check_functional, is_channels_first
 
 STAGE = re.compile(r"(stage\d+)(_block\d+)?")  # the blocks of a stage, or one layer for the whole of it
-WIDE = 1024  # pixels that every stride of the zoo divides
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,25 +80,17 @@ def feature_info(model: keras.Model) -> dict[str, FeatureInfo]:
     """
     maps = features(model, stem=True)
     check_functional(model)
-    own = tuple(model.inputs[0].shape[1:])
-    first = is_channels_first(model)
-    channels, height = (own[0], own[1]) if first else (own[-1], own[0])
-    # Where a stride does not divide the size, outputs are rounded up: sizes tell the stride only of one that all divide.
-    fits = None not in own and all(size % 32 == 0 for size in (own[1:] if first else own[:-1]))
-    side = height if fits else WIDE
-    shape = own if fits else (channels, WIDE, WIDE) if first else (WIDE, WIDE, channels)
-    found = walk(keras.Model(model.inputs, maps), shape, _shape)
-    info = {}
-    for name, tensor in maps.items():
-        _, *sizes = found[id(tensor)].shape
-        if first:
-            sizes = [*sizes[1:], sizes[0]]
-        info[name] = FeatureInfo(side // sizes[0], sizes[-1])
+    channels = 1 if is_channels_first(model) else -1
+    info, stride = {}, 1
+    for layer in model.layers:
+        stride *= _stride(layer)
+        name = layer.name if layer.name == "stem" else layer.name.partition("_")[0]
+        if name in maps and (layer.name == "stem" or STAGE.fullmatch(layer.name)):
+            info[name] = FeatureInfo(stride, maps[name].shape[channels])
     return info
 
 
-def _shape(operation: Any, arguments: list[keras.KerasTensor]) -> Any:
-    """The output of an operation as Keras knows it without running it."""
-    if isinstance(operation, keras.layers.Layer):
-        return operation.compute_output_spec(arguments if len(arguments) > 1 else arguments[0])
-    return operation.compute_output_spec(*arguments)
+def _stride(layer: Any) -> int:
+    """How many pixels a layer makes one of, along the height."""
+    strides = getattr(layer, "patch_size", None) if isinstance(layer, PatchStem) else getattr(layer, "strides", None)
+    return int(strides[0] if isinstance(strides, (tuple, list)) else strides or 1)

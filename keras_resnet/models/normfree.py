@@ -57,7 +57,7 @@ def nf_resnet(
         stem: `"7x7"`, or three 3x3 convolutions: `"deep"` or `"tiered"`.
         stem_width: channels of the stem.
         zero_init_residual: whether every branch starts at zero, by its last gain.
-        residual_scale: factor of the branch, positive.
+        residual_scale: factor of the branch, from 0.
         skip_init: whether a learned scalar that starts at 0 multiplies each branch; then leave `zero_init_residual` out.
         shortcut, attention, attention_ratio, dropout, remat: as in `layers.Residual`.
         activation: one whose variance is known: `layers.ScaledStandardizedConv2D` lists them.

@@ -86,7 +86,7 @@ def profile(model: keras.Model, input_shape: Sequence[int] | None = None) -> Pro
     print(keras_resnet.profile(model, input_shape=(224, 224, 3)))
     ```
 
-    Nothing is computed: every layer is only traced, so the largest network takes a second and no memory.
+    Nothing is computed: every layer is only traced, so that even the largest network takes no memory.
 
     Args:
         model: a network of the zoo, or any functional model made of our layers and of Keras's dense layers, convolutions and norms. A layer
@@ -126,6 +126,9 @@ def profile(model: keras.Model, input_shape: Sequence[int] | None = None) -> Pro
         return output
 
     shape = image_shape(model, input_shape)
+    for layer in model.layers:
+        if hasattr(layer, "check_size"):  # before Keras traces it, which wraps errors
+            layer.check_size((1, *shape))
     walk(model, shape, visit)
     return Profile(
         name=model.name,

@@ -19,11 +19,18 @@ def walk(model: keras.Model, shape: Sequence, visit: Callable[[Any, list[keras.K
     Returns:
         By the `id` of each symbolic tensor of the model's graph what takes its place for such an image.
 
+    Raises:
+        ValueError: at a layer that is a model, or that is called more than once.
     """
     known = {id(model.inputs[0]): keras.KerasTensor((1, *shape), dtype=model.inputs[0].dtype)}
     for operation in model.operations:
         if isinstance(operation, keras.layers.InputLayer):
             continue
+        if isinstance(operation, keras.Model) or any(id(tensor) not in known for tensor in keras.tree.flatten(operation.input)):
+            raise ValueError(
+                f"The layer {operation.name!r} is a model itself, or is called more than once: neither can be walked through. Pass the "
+                "network alone, or build on it by `input_tensor`."
+            )
         arguments = [known[id(tensor)] for tensor in keras.tree.flatten(operation.input)]
         outputs = visit(operation, arguments)
         for symbolic, found in zip(keras.tree.flatten(operation.output), keras.tree.flatten(outputs), strict=True):

@@ -68,6 +68,8 @@ CASES = {
     "nf_resnet50": Case(
         "nf_resnet50", dict(depths=(1, 2, 1, 1), skip_init=True), dict(depths=(1, 2, 1, 1), skipinit=True), least_spread=0.07
     ),
+    # dilation in place of strides, with a mean in the shortcut
+    "resnet18d_8": Case("resnet18d", dict(depths=(1, 2, 1, 1), output_stride=8), dict(layers=(1, 2, 1, 1), output_stride=8)),
     "nf_seresnet26": short("nf_seresnet26", 1, 2, 1, 1, word="depths", least_spread=0.07),
     "densenet121": Case("densenet121"),
     "densenetblur121d": Case("densenetblur121d", dict(depths=(2, 3, 2, 2)), dict(block_config=(2, 3, 2, 2))),

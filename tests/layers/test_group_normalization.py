@@ -90,6 +90,17 @@ def test_a_large_mean_costs_no_digits(operation):
     assert tolerances.difference(gradient, plain) < 1e-3
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=["twin", "reference"])
+def test_a_large_mean_costs_no_digits_in_narrow_types(operation, dtype):
+    """The input's own rounding is the only one that is large: at mean 100 bfloat16 stores multiples of 1/2."""
+    x = keras.ops.cast(keras.ops.convert_to_tensor(normal(4, 16, 16, 8, mean=100.0)), dtype)
+    y = operation(x, None, None, 2, 1e-5)
+    assert keras.backend.standardize_dtype(y.dtype) == dtype
+    rounded = as_numpy(keras.ops.cast(x, "float32"))
+    assert np.abs(as_numpy(keras.ops.cast(y, "float32")) - expected(rounded, 1, 0, 2, 1e-5)).max() < 5 * tolerances.OPERATION[dtype]
+
+
 @pytest.mark.parametrize("first", [False, True])
 def test_images_of_unknown_size(first):
     image = keras.Input((6, None, None) if first else (None, None, 6))
