@@ -48,7 +48,7 @@ def test_dilation_in_place_of_strides_keeps_what_each_weight_sees():
     for make, strides in ((tiny, (4, 8, 16)), (small, (1, 2, 4))):
         strided = make(include_top=False, input_shape=(32, 32, 3))
         expected = as_numpy(run(strided, image))
-        for output_stride in strides:
+        for output_stride in strides[make is tiny :]:  # the stem's own stride is not to be had
             dilated = make(include_top=False, input_shape=(32, 32, 3), output_stride=output_stride)
             for new, old in zip(dilated.variables, strided.variables, strict=True):
                 new.assign(old.value)
