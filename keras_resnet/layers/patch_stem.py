@@ -8,12 +8,12 @@ from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
 from keras_resnet.layers.conv_norm import conv_norm
 from keras_resnet.layers.convolution import Conv2D
-from keras_resnet.layers.image_size import check_image_size
+from keras_resnet.layers.image_size import SizedLayer, check_image_size
 from keras_resnet.layers.initializer import HeNormal
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class PatchStem(ConfiguredLayer):
+class PatchStem(SizedLayer, ConfiguredLayer):
     """A convolution whose step is its window: `PatchStem(768)` makes 14x14 vectors of 224x224 pixels.
 
     ```

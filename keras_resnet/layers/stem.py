@@ -9,12 +9,12 @@ from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import ConfiguredLayer, check_count, check_flag, is_count
 from keras_resnet.layers.conv_kinds import check_conv, create_conv
 from keras_resnet.layers.conv_norm import conv_norm
-from keras_resnet.layers.image_size import check_image_size
+from keras_resnet.layers.image_size import SizedLayer, check_image_size
 from keras_resnet.layers.normalization import check_norm, create_norm
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class Stem(ConfiguredLayer):
+class Stem(SizedLayer, ConfiguredLayer):
     """Convolution, norm and activation in front of the first stage; a deep stem has three 3x3 convolutions.
 
     ```
