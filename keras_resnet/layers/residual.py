@@ -233,7 +233,7 @@ class Residual(ConfiguredLayer):
             self.anti_alias_layer = AveragePooling2D(strides, strides, "same", **common)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        run = repeated.run_of(self)
+        run = repeated.run_of(self) if backend.scans else None  # `torch.compile` does not trace through a context variable
         if run is not None:
             return repeated.run_through(run, inputs, training) if run else inputs
         x = self.enter(inputs)

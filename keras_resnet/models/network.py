@@ -28,7 +28,10 @@ class Network(keras.Model):
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        with repeating(self._repeated_blocks() if backend.scans else ()):
+        runs = self._repeated_blocks() if backend.scans else []
+        if not runs:
+            return super().call(inputs, training=training, mask=mask, **kwargs)
+        with repeating(runs):
             return super().call(inputs, training=training, mask=mask, **kwargs)
 
     def _repeated_blocks(self) -> list[tuple]:
