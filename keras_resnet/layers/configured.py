@@ -42,6 +42,11 @@ class ConfiguredLayer(keras.layers.Layer):
         """The data format in which the children compute: this backend's favourite."""
         return backend.inner_format(self.data_format)
 
+    @property
+    def inner_channel_axis(self) -> int:
+        """Axis of the channels in what the children compute."""
+        return 1 if self.inner_format == "channels_first" else -1
+
     def enter(self, x: Any) -> Any:
         """The input in the compute type and the inner format."""
         if keras.backend.standardize_dtype(x.dtype) != self.compute_dtype:

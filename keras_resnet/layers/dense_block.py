@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
-from keras_resnet.layers.dense_layer import DenseLayer, check_dense
+from keras_resnet.layers.dense_layer import DenseLayer, check_dense, joined
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -84,11 +84,8 @@ class DenseBlock(ConfiguredLayer):
         for layer in self._grown:
             features.append(layer.grow(features, training))
             if not recomputes:  # what each layer joined is kept anyway: DenseNet-121 at batch 8 on PyTorch 185 to 174 ms
-                features = [self._joined(features)]
-        return self.leave(self._joined(features) if recomputes else features[0])
-
-    def _joined(self, features: list) -> Any:
-        return keras.ops.concatenate(features, 1 if self.inner_format == "channels_first" else -1)
+                features = [joined(features, self.inner_channel_axis)]
+        return self.leave(joined(features, self.inner_channel_axis))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = list(input_shape)

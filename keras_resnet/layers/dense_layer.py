@@ -93,11 +93,10 @@ class DenseLayer(ConfiguredLayer):
     def grow(self, features: list, training: bool | None) -> Any:
         """The new features from a list of all that there are, in the inner format: `call` for a block."""
         if self.memory_efficient and training:
-            return rematerialized(self, lambda *features: self._forward(self._joined(features), training=True), *features)
-        return self._forward(self._joined(features), training)
-
-    def _joined(self, features: Any) -> Any:
-        return features[0] if len(features) == 1 else keras.ops.concatenate(features, 1 if self.inner_format == "channels_first" else -1)
+            return rematerialized(
+                self, lambda *features: self._forward(joined(features, self.inner_channel_axis), training=True), *features
+            )
+        return self._forward(joined(features, self.inner_channel_axis), training)
 
     def _forward(self, x: Any, training: bool | None) -> Any:
         return self.behind(norm_activation(x, self._steps[0][0], training, self.activation), training)
@@ -118,6 +117,11 @@ class DenseLayer(ConfiguredLayer):
         shape = list(input_shape)
         shape[self.channel_axis] = self.growth_rate
         return tuple(shape)
+
+
+def joined(features: Any, axis: int) -> Any:
+    """Features as one tensor."""
+    return features[0] if len(features) == 1 else keras.ops.concatenate(features, axis)
 
 
 def check_dense(

@@ -79,7 +79,7 @@ def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = 
     if parent.norm is None:
         return None
     common = dict(
-        axis=1 if parent.inner_format == "channels_first" else -1,
+        axis=parent.inner_channel_axis,
         epsilon=parent.norm_epsilon,
         gamma_initializer=gamma_initializer,
         dtype=parent.dtype_policy,

@@ -87,8 +87,7 @@ def densenet(
         raise ValueError(f"`stem_width` must be even for stem='deep'. Received: stem_width={width!r}.")
 
     def enter(x: Any, minimum_size: int, shared: dict, pool: dict) -> Any:
-        deep = (width // 2,) * 2 if stem == "deep" else None
-        x = Stem(width, 3 if deep else 7, 2, deep, minimum_size=minimum_size, name="stem", **shared)(x)
+        x = network.stem(stem, width, minimum_size, **shared)(x)
         x = MaxPooling2D(3, 2 if anti_alias is None else 1, padding=1, name="stem_pool", **pool)(x)
         return x if anti_alias is None else BlurPooling2D(strides=2, name="stem_blur", **pool)(x)
 

@@ -10,8 +10,9 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
-from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, PatchStem, Residual, Stem
+from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual, Stem
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, get_activation, is_count
+from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.layers.repeated import repeating
 
 POOLINGS = (None, "avg", "max")
@@ -64,7 +65,7 @@ class Network(keras.Model):
             hint = " For a single image pass image[None]." if len(shape) == 3 else ""
             raise ValueError(f"{self.name!r} takes images of the shape {expected}. Received: shape={shape}.{hint}")
         for layer in self.layers:
-            if isinstance(layer, (Stem, PatchStem)):
+            if isinstance(layer, SizedLayer):
                 layer.check_size(shape)
 
     @functools.wraps(keras.Model.fit)
@@ -275,7 +276,7 @@ def stages(
     return x
 
 
-def stem(kind: str, width: int, **settings: Any) -> Stem:
+def stem(kind: str, width: int, minimum_size: int = 32, **settings: Any) -> Stem:
     """The stem of an ImageNet network, of stride 2: `"7x7"`, or three 3x3 convolutions, `"deep"` or `"tiered"`."""
     check_choice("stem", kind, ("7x7", "deep", "tiered"))
     check_count("stem_width", width)
@@ -284,7 +285,7 @@ def stem(kind: str, width: int, **settings: Any) -> Stem:
         raise ValueError(
             f"`stem_width` is too small for the stem {kind!r}, whose first convolution has less. Received: stem_width={width}."
         )
-    return Stem(width, 3 if deep else 7, 2, deep, minimum_size=32, name="stem", **settings)
+    return Stem(width, 3 if deep else 7, 2, deep, minimum_size=minimum_size, name="stem", **settings)
 
 
 def block_settings(block: str, groups: int, group_width: int, reduce_first: int = 1, strides_in: str = "3x3") -> Callable:

@@ -10,6 +10,7 @@ import keras
 from keras_resnet import backend
 from keras_resnet.backend import counting
 from keras_resnet.layers import Residual
+from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.models.walk import apply, image_shape, walk
 
 PRODUCTS = ("conv2d", "dense")  # those that count as depth
@@ -127,7 +128,7 @@ def profile(model: keras.Model, input_shape: Sequence[int] | None = None) -> Pro
 
     shape = image_shape(model, input_shape)
     for layer in model.layers:
-        if hasattr(layer, "check_size"):  # before Keras traces it, which wraps errors
+        if isinstance(layer, SizedLayer):  # before Keras traces it, which wraps errors
             layer.check_size((1, *shape))
     walk(model, shape, visit)
     return Profile(
