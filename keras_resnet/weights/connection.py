@@ -115,6 +115,8 @@ def answer(url: str, headers: dict[str, str], limits: Limits) -> Iterator[Answer
                 except (OSError, http.client.HTTPException) as error:
                     raise PassingError(watch.reason() or f"no answer ({_said(error)})") from error
                 with contextlib.closing(response):
+                    if watch.expired:  # in its headers, of which what came looks like all
+                        raise PassingError(watch.reason())
                     if response.status not in (301, 302, 303, 307, 308):
                         yield Answer(response, watch, limits)
                         return

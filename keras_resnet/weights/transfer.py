@@ -175,7 +175,7 @@ def _origin_of(part: pathlib.Path, url: str) -> _Origin | None:
     try:
         origin = _Origin(**json.loads(origin_path(part).read_text(encoding="utf-8")))
         fits = not part.is_symlink() and part.stat().st_size <= origin.total
-        return origin if origin.url == url and fits and isinstance(origin.validator, str) and origin.validator else None
+        return origin if origin.url == url and fits and re.fullmatch(r"[ -~]{1,202}", origin.validator) else None
     except (OSError, ValueError, TypeError):
         return None
 
