@@ -1,4 +1,4 @@
-"""The published weights, one row each, from `catalogue.csv` beside this file; the standard library alone, so that no backend has to start."""
+"""The published weights, one row each, from `catalogue.csv` beside this file; of the standard library alone, so no backend starts."""
 
 import csv
 import dataclasses
@@ -116,21 +116,23 @@ def find(model: str, weights: str) -> Checkpoint:
     """
     tags = {checkpoint.tag: checkpoint for checkpoint in CATALOGUE.values() if checkpoint.model == model}
     if not tags:
-        raise ValueError(
-            f"`weights` must be None or the path of a file for {model!r}, of which no weights are published. Received: weights={weights!r}."
-        )
-    source, _, tag = weights.rpartition("/")
+        raise ValueError(f"`weights` must be None or a file for {model!r}: none are published. Received: weights={weights!r}.")
+    source, _, tag = weights.removeprefix(f"{model}.").rpartition("/")
     if weights == "imagenet":
         tag = DEFAULTS.get(model, "")
     elif (source, tag) == ("keras", "imagenet"):
         tag = "keras_in1k"
     if tag in tags and source in ("", tags[tag].source):
         return tags[tag]
-    choices = [name for checkpoint in tags.values() for name in (checkpoint.tag, f"{checkpoint.source}/{checkpoint.tag}")]
-    close = difflib.get_close_matches(weights, choices, n=len(choices), cutoff=0.0)
-    closest = list(dict.fromkeys(name.rpartition("/")[2] for name in close))
+
+    def far(name: str) -> tuple[bool, float]:
+        return not name.startswith(tag), -difflib.SequenceMatcher(None, name, tag).ratio()
+
     reason = " None of them has the 1,000 classes of ImageNet." if weights == "imagenet" else ""
+    elsewhere = [name for name, row in CATALOGUE.items() if row.source == source and row.model.startswith(model) and row.model != model]
+    if source and elsewhere and source not in {checkpoint.source for checkpoint in tags.values()}:
+        reason = f" From {source} there are {', '.join(elsewhere)}."
     raise ValueError(
-        f"`weights` must be one of the published ones of {model!r}: {', '.join(closest)} (the closest first), or None, or the path of a "
-        f"file.{reason} Received: weights={weights!r}."
+        f"`weights` must be None, a file, or one of the published ones of {model!r}: {', '.join(sorted(tags, key=far))}.{reason} "
+        f"Received: weights={weights!r}."
     )
