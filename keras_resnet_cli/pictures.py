@@ -1,0 +1,43 @@
+"""Opens pictures that nobody vouches for."""
+
+import os
+import pathlib
+import warnings
+from typing import Any
+
+MOST_PIXELS = 2**27  # 134 million, 400 MiB of three bytes a pixel
+
+
+def open_picture(path: str) -> Any:
+    """The picture at `path` in red, green and blue, turned as its camera says.
+
+    Raises:
+        ValueError: if it is a folder, no picture, damaged, or has more than `MOST_PIXELS`. One line says which.
+        FileNotFoundError: if there is nothing at `path`.
+    """
+    place = pathlib.Path(path).expanduser()
+    if place.is_dir():
+        raise ValueError(f"{path!r} is a folder. Name the pictures in it, such as {os.path.join(path, '*.jpg')}.")
+    if not place.exists():
+        raise FileNotFoundError(f"There is no picture at {path!r} (working directory {os.getcwd()}).")
+    if not place.is_file():
+        raise ValueError(f"{path!r} is no file.")
+    try:
+        from PIL import Image, ImageOps, UnidentifiedImageError
+    except ImportError as error:
+        raise ImportError("Pictures are opened by Pillow, which is not installed: pip install pillow.") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own limit is one of warnings, and lower; ours comes right after
+            with Image.open(place) as picture:
+                width, height = picture.size
+                if width * height > MOST_PIXELS:
+                    raise Image.DecompressionBombError
+                return ImageOps.exif_transpose(picture).convert("RGB")
+    except UnidentifiedImageError:
+        raise ValueError(f"{path!r} is no picture that Pillow knows.") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"The picture {path!r} has more than {MOST_PIXELS:,} pixels, which is not opened.") from None
+    except Exception as error:  # decoders of a hundred formats raise all kinds at damaged files
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"The picture {path!r} cannot be read: {reason}.") from error

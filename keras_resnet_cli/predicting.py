@@ -1,0 +1,124 @@
+"""`keras-resnet predict`: what is in these pictures."""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rich.markup import escape
+
+from keras_resnet_cli import facts, listing, pictures
+
+BATCH = 8  # pictures at a time, so that memory does not grow with their number
+
+
+def predict(paths: list[str], model_name: str, weights: str, top: int, plain: bool) -> bool:
+    """Prints the `top` most likely classes of each picture. Returns whether all of the pictures could be read."""
+    if pathlib.Path(model_name).suffix == ".keras":
+        if weights:
+            raise ValueError(f"--weights goes with the name of a network; {model_name!r} has its own.")
+        if not pathlib.Path(model_name).is_file():
+            raise FileNotFoundError(f"There is no model at {model_name!r}.")
+    else:
+        check_choice(model_name, weights)
+    unread: list[str] = []
+    batches = read(paths, unread)
+    first = next(batches, None)
+    if first is not None:  # else there is nothing to start a backend for
+        show(scores(itertools.chain([first], batches), model_name, weights, top), plain)
+    return not unread
+
+
+def read(paths: list[str], unread: list[str]) -> Iterator[dict[str, Any]]:
+    """The pictures in parts of at most `BATCH`, by path. Says which cannot be read, and adds them to `unread`."""
+    part: dict[str, Any] = {}
+    for path in dict.fromkeys(paths):
+        try:
+            part[path] = pictures.open_picture(path)
+        except (ValueError, FileNotFoundError) as error:
+            print(f"keras-resnet: {error}", file=sys.stderr)
+            unread.append(path)
+        if len(part) == BATCH:
+            yield part
+            part = {}
+    if part:
+        yield part
+
+
+def check_choice(model_name: str, weights: str) -> None:
+    """Raises `ValueError` where network and weights cannot name what is in a picture, before anything is started."""
+    network, dot, tag = model_name.partition(".")
+    if network not in facts.networks():
+        listing.tell(network)  # raises, with the closest names
+    if dot and weights:
+        raise ValueError(f"{model_name!r} names weights already; give either these or --weights.")
+    catalogue = facts.catalogue()
+    if weights.startswith("hf://"):
+        return
+    if weights and (pathlib.Path(weights).suffix or pathlib.Path(weights).exists()):
+        if not pathlib.Path(weights).expanduser().is_file():
+            raise FileNotFoundError(f"There is no weights file at {weights!r}.")
+        return
+    row = catalogue.find(network, tag or weights or "imagenet")
+    if not row.classes:
+        raise ValueError(f"{row.name} has no head, so it cannot say what is in a picture.")
+
+
+def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: int) -> dict[str, list[tuple[str, str, float]]]:
+    """Of each picture the `top` classes: WordNet id, or "" where the classes are not ImageNet's, name and score."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
+    with contextlib.redirect_stdout(sys.stderr):  # what the library says while it loads is not part of the answer
+        import keras
+
+        import keras_resnet
+
+        model = open_model(model_name, weights)
+        if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
+            raise ValueError(f"The model {model_name!r} has no head, so it cannot say what is in a picture.")
+        prepare = keras_resnet.preprocessing(model)
+        found: dict[str, list[tuple[str, str, float]]] = {}
+        for part in parts:
+            values = keras.ops.convert_to_numpy(model.predict_on_batch(prepare(list(part.values()))))
+            count = min(top, values.shape[1])
+            if values.shape[1] == 1000:
+                best = keras_resnet.decode_predictions(values, top=count)
+            else:
+                best = [[("", f"class {i}", float(row[i])) for i in (-row).argsort()[:count]] for row in values]
+            found.update(zip(part, best, strict=True))
+    return found
+
+
+def open_model(model_name: str, weights: str = "", **settings: Any) -> Any:
+    """A network by its name, or a `.keras` file, with the errors of a person's mistake."""
+    import keras
+
+    import keras_resnet
+
+    if pathlib.Path(model_name).suffix != ".keras":
+        chosen = {} if "." in model_name else {"weights": weights or "imagenet"}
+        return keras_resnet.create_model(model_name, **chosen, **settings)
+    try:
+        return keras.models.load_model(model_name, compile=False)
+    except Exception as error:  # Keras raises all kinds at damaged files
+        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{model_name!r} cannot be opened as a Keras model: {reason}") from error
+
+
+def show(found: dict[str, list[tuple[str, str, float]]], plain: bool) -> None:
+    """Prints the classes of each picture, as tables or as JSON."""
+    if plain:
+        return listing.as_json(
+            [
+                {"picture": path, "predictions": [{"id": key, "name": name, "score": float(score)} for key, name, score in best]}
+                for path, best in found.items()
+            ]
+        )
+    for path, best in found.items():
+        lines = listing.table("score", "class", "WordNet id", right=("score",))
+        for key, name, score in best:
+            lines.add_row(f"{100 * score:.2f} %", escape(name.replace("_", " ")), key)
+        listing.console().print(f"[bold]{escape(path)}[/]")
+        listing.console().print(lines)
