@@ -12,8 +12,9 @@ from typing import Any
 
 from keras_resnet.weights.cache import DIGEST, cache_folder, check_name, fits, is_name, is_there, offline, remember, sum_of, sweep, sync
 from keras_resnet.weights.connection import Limits, TransferError, check_url
-from keras_resnet.weights.transfer import discard, transfer
+from keras_resnet.weights.transfer import PASSING, discard, transfer
 
+HUB_WAITS = (1, 2, 4, 0)  # seconds before the hub is asked again, if it may be better then
 OFFLINE = "connections are switched off (KERAS_RESNET_OFFLINE, HF_HUB_OFFLINE)"
 
 
@@ -70,7 +71,10 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
     if offline():
         raise _error(file, source, by_hand, f"it is not in the cache, and {OFFLINE}")
     try:
+        _check_hub_answer(huggingface_hub.hf_hub_url(repository, file, revision=revision or None, endpoint=endpoint))
         path = pathlib.Path(huggingface_hub.hf_hub_download(**asked, endpoint=endpoint))
+    except TransferError as error:
+        raise _error(file, source, by_hand, str(error)) from error
     except Exception as error:  # its own errors, its HTTP library's and its transfer library's have no common class
         raise _error(file, source, by_hand, _hub_reason(error)) from error
     # The client checks the length only. It names large files by their SHA-256.
@@ -96,16 +100,40 @@ def check_hub_names(repository: Any, file: Any, revision: Any = "") -> None:
             )
 
 
+def _check_hub_answer(url: str) -> None:
+    """Asks for the file's tag, commit and size, and raises where the client should not go on.
+
+    huggingface_hub 2.4 makes the tag a path as it is: with "../" in it, a mirror could write anywhere. And without a network it tries for
+    23 s what fails here at once.
+    """
+    import huggingface_hub
+
+    for wait in HUB_WAITS:
+        try:
+            answer = huggingface_hub.get_hf_file_metadata(url, timeout=Limits.connect)
+            break
+        except Exception as error:
+            if not wait or getattr(getattr(error, "response", None), "status_code", 0) not in PASSING:
+                raise
+            time.sleep(wait)
+    if not re.fullmatch(r"[A-Za-z0-9_-]{8,128}", answer.etag or "") or not re.fullmatch(r"[0-9A-Za-z]{7,64}", answer.commit_hash or ""):
+        raise TransferError(f"the hub names no file (tag {str(answer.etag)[:80]!a}, commit {str(answer.commit_hash)[:80]!a})")
+    if (answer.size or 0) > Limits.most_bytes:
+        raise TransferError(f"it has {answer.size:,} bytes, more than the allowed {Limits.most_bytes:,}")
+
+
 def _hub_reason(error: Exception) -> str:
+    """What the client's error means: that with the most exact class."""
     reasons = {
-        "GatedRepoError": "its owner wants it asked for: accept the terms on its page and log in (hf auth login)",
+        "GatedRepoError": "its owner wants to be asked: accept the terms on its page and log in (hf auth login)",
         "RepositoryNotFoundError": "there is no such repository, or it is private",
         "RevisionNotFoundError": "the repository has no such revision",
-        "RemoteEntryNotFoundError": "the repository has no such file",
-        "LocalEntryNotFoundError": "the hub cannot be reached",
+        "EntryNotFoundError": "the repository has no such file",
+        "TransportError": "the hub cannot be reached",  # httpx's
     }
+    reason = next((reasons[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in reasons), "the hub failed")
     said = str(error).strip().partition("\n")[0][:300]
-    return f"{reasons.get(type(error).__name__, 'the hub failed')} ({type(error).__name__}: {said})"
+    return f"{reason} ({type(error).__name__}: {said!a})"
 
 
 def _download(url: str, digest: str, name: str, limits: Limits) -> pathlib.Path:
@@ -152,7 +180,7 @@ def _bring(url: str, digest: str, path: pathlib.Path, part: pathlib.Path, limits
 
 def _error(name: str, source: str, place: pathlib.Path, reason: str) -> DownloadError:
     return DownloadError(
-        f"The weights file {name!r} could not be had from {source}: {reason}. "
+        f"The weights file {name!r} could not be downloaded from {source}: {reason}. "
         f"Get it by other means and put it at {str(place)!r}, or build the network without: weights=None."
     )
 

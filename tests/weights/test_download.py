@@ -1,6 +1,7 @@
 """Downloads, from a server of ours that does what servers do and should not. No network; every failure is one error, in time."""
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import os
@@ -29,7 +30,8 @@ ROOT = pathlib.Path(__file__).parents[2]
 SHA, OTHER_SHA = (f"sha256:{hashlib.sha256(content).hexdigest()}" for content in (CONTENT, OTHER))
 MD5 = f"md5:{hashlib.md5(CONTENT).hexdigest()}"
 NAME = "weights.h5"
-FAST = Limits(connect=2, read=0.3, stall=0.6, least=5000, attempts=3, backoff=0.01, longest_wait=2, lock=0.5, most_bytes=2**20)
+PATIENT = Limits(attempts=3, backoff=0.01, longest_wait=3, most_bytes=2**20)
+HASTY = dataclasses.replace(PATIENT, connect=2, read=0.3, stall=0.6, least=5000, lock=0.5)
 # The package without its own page, which would import Keras: eight processes of that would take most of a minute.
 WITHOUT_KERAS = f"""
 import sys, types
@@ -68,7 +70,7 @@ def server(certificate):
         yield running
 
 
-def fetch(server, digest: str = SHA, limits: Limits = FAST, path: str = f"/{NAME}") -> pathlib.Path:
+def fetch(server, digest: str = SHA, limits: Limits = PATIENT, path: str = f"/{NAME}") -> pathlib.Path:
     return module._download(server.url(path), digest, "", limits)
 
 
@@ -238,8 +240,8 @@ class TestResumes:
         assert only_good(cache)
 
     def test_whole_part_needs_no_request(self, server, cache):
-        server.answers = [whole(stop=30_000, hang=True)]
-        with refused("connection broke"):
+        server.answers = [*[whole(stop=30_000)] * 3]
+        with refused("broke off"):
             fetch(server)
         (cache / f".{NAME}.part").write_bytes(CONTENT)
         asked = len(server.requests)
@@ -278,9 +280,9 @@ class TestSlow:
     def test_ends(self, server, cache, answer, said):
         """Three attempts of 0.3 s of silence or 0.6 s of drops; and the fourth call of a server that recovers is good."""
         server.answers = [*[answer] * 3, whole()]
-        with refused(said, "3 of 3", seconds=3 * 0.6 + 1):
-            fetch(server)
-        fetch(server)
+        with refused(said, "3 of 3", seconds=3 * 0.6 + 3):
+            fetch(server, limits=HASTY)
+        fetch(server, limits=HASTY)
         assert only_good(cache)
 
     def test_slow_but_steady_is_no_fault(self, server, cache):
@@ -291,7 +293,7 @@ class TestSlow:
                 time.sleep(0.05)
 
         server.answers = [slow]
-        fetch(server)
+        fetch(server, limits=HASTY)
         assert only_good(cache)
         assert len(server.requests) == 1
 
@@ -318,7 +320,7 @@ class TestLies:
 
     def test_announces_too_much(self, server, cache):
         server.answers = [whole(stop=0, hang=True)]
-        with refused("100,000 bytes", "99,999", seconds=0.3):
+        with refused("100,000 bytes", "99,999", seconds=3):
             fetch(server, limits=Limits(most_bytes=99_999))
         assert names(cache) == set()
 
@@ -387,13 +389,13 @@ class TestAnswers:
         server.answers = [status(429, Retry_After=local_server.in_seconds(2) if value == "date" else value), whole()]
         start = time.monotonic()
         fetch(server)
-        assert 0.9 < time.monotonic() - start < 3  # HTTP's dates count whole seconds
+        assert 0.9 < time.monotonic() - start < 8  # HTTP's dates count whole seconds
         assert only_good(cache)
 
     @pytest.mark.parametrize("value", ["3600", "999999999", "Sat, 21 Nov 2099 10:00:00 GMT"])
     def test_does_not_wait_for_ever(self, server, cache, value):
         server.answers = [status(429, Retry_After=value)]
-        with refused("429", "asks to wait", seconds=1):
+        with refused("429", "asks to wait", seconds=3):
             fetch(server)
         assert len(server.requests) == 1
 
@@ -430,7 +432,7 @@ class TestNoConnection:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         with refused("no connection", "refused"):
-            module._download(f"https://127.0.0.1:{port}/{NAME}", SHA, "", FAST)
+            module._download(f"https://127.0.0.1:{port}/{NAME}", SHA, "", PATIENT)
         assert names(cache) == set()
 
     def test_no_network(self, cache, monkeypatch):
@@ -438,7 +440,7 @@ class TestNoConnection:
             raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
         monkeypatch.setattr(socket, "getaddrinfo", unknown)
-        with refused("'weights.example' is not found", seconds=0.5):
+        with refused("'weights.example' is not found", seconds=3):
             download(f"https://weights.example/{NAME}", SHA)
 
     @pytest.mark.parametrize("variable", ["KERAS_RESNET_OFFLINE", "HF_HUB_OFFLINE"])
@@ -655,15 +657,15 @@ class TestProcesses:
 
     def test_held_by_one_that_hangs(self, server, cache, capsys):
         cache.mkdir()
-        with filelock.FileLock(cache / f".{NAME}.lock"), refused("another process", "0.5 s", seconds=2):
-            fetch(server)
+        with filelock.FileLock(cache / f".{NAME}.lock"), refused("another process", "0.5 s"):
+            fetch(server, limits=HASTY)
         assert "waiting for another process" in capsys.readouterr().err
         fetch(server)
         assert only_good(cache)
 
 
 class TestArguments:
-    @pytest.mark.parametrize("name", (*WAYS_OUT, *NO_NAMES))
+    @pytest.mark.parametrize("name", [*WAYS_OUT, *NO_NAMES])
     def test_hostile_names(self, server, cache, name):
         with pytest.raises(ValueError, match="`name`"):
             download(server.url(), SHA, name=name)
@@ -678,7 +680,7 @@ class TestArguments:
             download(server.url(path), SHA)
         assert not cache.exists()
 
-    @pytest.mark.parametrize("url", (*NOT_HTTPS, *NO_HOSTS, "https://h/" + "a" * 5000))
+    @pytest.mark.parametrize("url", [*NOT_HTTPS, *NO_HOSTS, "https://h/" + "a" * 5000])
     def test_urls(self, cache, url):
         with pytest.raises(ValueError, match="`url` must be an https:// URL"):
             download(url)
