@@ -53,8 +53,10 @@ def check(source: str, target: str, layout: str, model_name: str, force: bool) -
         raise ValueError(f"{target!r} is the file to convert. Give the new one another name.")
     if there.exists() and not force:
         raise ValueError(f"{target!r} exists already. Give another name, or --force.")
-    if model_name and model_name not in facts.networks():
-        listing.tell(model_name)
-        raise ValueError(f"--model names the network alone, without weights: {model_name.partition('.')[0]}.")
+    network, dot, _ = model_name.partition(".")
+    if network and network not in facts.networks():
+        listing.tell(network)  # raises, with the closest names
+    if dot:
+        raise ValueError(f"--model names the network alone, without weights: {network}. Received: {model_name!r}.")
     if not model_name and here.suffix != ".keras":
         raise ValueError(f"Of which network are the numbers in {source!r}? Say --model, such as --model resnet50.")

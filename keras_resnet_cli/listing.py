@@ -25,10 +25,10 @@ def console() -> Console:
 
 
 def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
-    """An empty table. The first column is never cut, numbers stand on the right."""
-    found = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    """An empty table. Names in the first column and numbers, on the right, stay whole in a narrow window; other columns are folded."""
+    found = Table(box=box.SIMPLE_HEAD, show_edge=False)
     for i, column in enumerate(columns):
-        found.add_column(column, justify="right" if column in right else "left", no_wrap=i == 0, overflow="fold")
+        found.add_column(column, justify="right" if column in right else "left", no_wrap=i == 0 or column in right, overflow="fold")
     return found
 
 
