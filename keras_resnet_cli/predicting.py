@@ -51,12 +51,13 @@ def read(paths: list[str], unread: list[str]) -> Iterator[dict[str, Any]]:
 def check_choice(model_name: str, weights: str) -> None:
     """Raises `ValueError` where network and weights cannot name what is in a picture, before anything is started."""
     network, dot, tag = model_name.partition(".")
-    if network not in facts.networks():
+    hub = model_name.startswith("hf://")
+    if not hub and network not in facts.networks():
         listing.tell(network)  # raises, with the closest names
-    if dot and weights:
+    if (dot or hub) and weights:
         raise ValueError(f"{model_name!r} names weights already; give either these or --weights.")
     catalogue = facts.catalogue()
-    if weights.startswith("hf://"):
+    if hub or weights.startswith("hf://"):
         return
     if weights and (pathlib.Path(weights).suffix or pathlib.Path(weights).exists()):
         if not pathlib.Path(weights).expanduser().is_file():
@@ -71,11 +72,11 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
     """Of each picture the `top` classes: WordNet id, or "" where the classes are not ImageNet's, name and score."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow's greetings
     with contextlib.redirect_stdout(sys.stderr):  # what the library says while it loads is not part of the answer
+        model = open_model(model_name, weights)
         import keras
 
         import keras_resnet
 
-        model = open_model(model_name, weights)
         if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
             raise ValueError(f"The model {model_name!r} has no head, so it cannot say what is in a picture.")
         prepare = keras_resnet.preprocessing(model)
@@ -91,15 +92,15 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
     return found
 
 
-def open_model(model_name: str, weights: str = "", **settings: Any) -> Any:
+def open_model(model_name: str, weights: str = "") -> Any:
     """A network by its name, or a `.keras` file, with the errors of a person's mistake."""
-    import keras
-
-    import keras_resnet
+    import keras_resnet  # before Keras: it says more clearly what is wrong with a backend
 
     if pathlib.Path(model_name).suffix != ".keras":
-        chosen = {} if "." in model_name else {"weights": weights or "imagenet"}
-        return keras_resnet.create_model(model_name, **chosen, **settings)
+        named = "." in model_name or model_name.startswith("hf://")
+        return keras_resnet.create_model(model_name, weights=None if named else weights or "imagenet")
+    import keras
+
     try:
         return keras.models.load_model(model_name, compile=False)
     except Exception as error:  # Keras raises all kinds at damaged files

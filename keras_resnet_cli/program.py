@@ -79,7 +79,7 @@ def info_command(
 @app.command("predict")
 def predict_command(
     picture: Annotated[list[str], typer.Argument(help="Files of pictures.", metavar="PICTURE...")],
-    model: Annotated[str, typer.Option(help="A network, network and tag, or a .keras file.")] = "resnet50",
+    model: Annotated[str, typer.Option(help="A network, network and tag, a .keras file, or hf://organization/repository.")] = "resnet50",
     weights: Annotated[str, typer.Option(help="A tag or a file; without it the network's default.", show_default=False)] = "",
     top: Annotated[int, typer.Option(min=1, help="How many classes to show.")] = 5,
     plain: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,

@@ -1,6 +1,9 @@
 """`predict`: the library's own answers, for every picture that can be read, and mistakes before anything is started."""
 
 import json
+import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -9,7 +12,7 @@ from PIL import Image
 
 import keras_resnet
 from keras_resnet_cli import predicting
-from tests.cli.run import run, run_fresh
+from tests.cli.run import ROOT, run, run_fresh
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +90,7 @@ MISTAKES = [
     (["--model", "resnet50", "--weights", "none.safetensors"], "no weights file at 'none.safetensors'"),
     (["--model", "resnet50.a1_in1k", "--weights", "a1_in1k"], "give either these or --weights"),
     (["--model", "vit_base_patch16_224.dino"], "vit_base_patch16_224.dino has no head"),
+    (["--model", "hf://timm/resnet50.a1_in1k", "--weights", "a1_in1k"], "give either these or --weights"),
     (["--model", "none.keras"], "no model at 'none.keras'"),
 ]
 
@@ -127,3 +131,12 @@ def test_a_model_without_head(folder):
     status, out, error = run("predict", folder / "picture0.png", "--model", folder / "headless.keras")
     assert (status, out) == (1, "")
     assert "has no head" in error
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="no backend is started")
+def test_a_misspelt_backend(folder):
+    arguments = [sys.executable, "-m", "keras_resnet_cli", "predict", folder / "picture0.png"]
+    done = subprocess.run(arguments, cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "pytorch"}, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "KERAS_BACKEND is 'pytorch', which is no Keras backend. Did you mean 'torch'?" in done.stderr
+    assert done.stderr.count("\n") == 1
