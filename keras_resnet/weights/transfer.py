@@ -117,7 +117,6 @@ def _write(got: Answer, url: str, part: pathlib.Path, have: int, total: int | No
             _keep_origin(got, url, part, total)
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         with open(os.open(part, flags, 0o666), "wb") as file, _progress(part, have, total) as progress:
-            file.truncate(have)
             file.seek(have)
             while chunk := got.read():
                 done += len(chunk)

@@ -250,11 +250,22 @@ class TestResumes:
         assert len(server.requests) == asked
 
     def test_part_is_no_way_out(self, server, cache, tmp_path):
-        cache.mkdir()
+        server.answers = [*[whole(stop=30_000)] * 3, whole()]
+        with refused("broke off"):
+            fetch(server)
         (tmp_path / "precious").write_bytes(b"mine")
+        (cache / f".{NAME}.part").unlink()
         (cache / f".{NAME}.part").symlink_to(tmp_path / "precious")
         fetch(server)
         assert (tmp_path / "precious").read_bytes() == b"mine"
+        assert only_good(cache)
+
+    def test_not_into_the_part_of_another_url(self, server, cache):
+        """Servers may name different files by the same tag."""
+        server.answers = [*[whole(OTHER, stop=30_000)] * 3, whole()]
+        with refused("broke off"):
+            fetch(server, "", path=f"/other/{NAME}")
+        fetch(server, "")
         assert only_good(cache)
 
     def test_old_parts_are_swept(self, server, cache):
