@@ -54,7 +54,7 @@ class Preprocessing(ConfiguredLayer):
         ValueError: at an argument outside what is listed, and at what are no pictures.
 
     Source: timm, `timm/data/transforms_factory.py`; `keras.applications.imagenet_utils` for the modes. Passes go along the rows first as in
-    Pillow up to 12; Pillow 13 begins with the columns of some pictures that are squashed, which moves the mean by 0.2 of 255.
+    Pillow up to 12; Pillow 13 begins with the columns of some high pictures, where values then differ by 0.2 of 255 on average.
     """
 
     def __init__(
@@ -100,6 +100,8 @@ class Preprocessing(ConfiguredLayer):
         self._check_pictures(inputs, (3, 4))
         if len(inputs.shape) == 3:
             inputs = inputs[None] if isinstance(inputs, np.ndarray) else keras.ops.expand_dims(inputs, 0)
+        if isinstance(inputs, np.ndarray) and inputs.dtype.itemsize == 8:
+            inputs = inputs.astype("float32" if inputs.dtype.kind == "f" else "int32")  # of wider ones JAX warns
         return super().__call__(inputs, **kwargs)
 
     def call(self, inputs: Any) -> Any:
@@ -151,7 +153,8 @@ class Preprocessing(ConfiguredLayer):
             "tf": ([127.5], [1 / 127.5]),
             "caffe": (CAFFE_MEAN, [1.0]),
         }[self.mode]
-        x = (x - _cycled(mean, channels).reshape(-1, 1, 1)) * _cycled(scale, channels).reshape(-1, 1, 1)
+        x = keras.ops.subtract(x, _cycled(mean, channels).reshape(-1, 1, 1))
+        x = keras.ops.multiply(x, _cycled(scale, channels).reshape(-1, 1, 1))
         x = keras.ops.cast(x, self.compute_dtype)
         return x if self.data_format == "channels_first" else keras.ops.transpose(x, (0, 2, 3, 1))
 
@@ -164,7 +167,7 @@ class Preprocessing(ConfiguredLayer):
             )
         shape = tuple(pictures.shape)
         dtype = keras.backend.standardize_dtype(pictures.dtype)
-        if len(shape) not in ranks or shape[-1] is None or 0 in shape[-3:]:
+        if len(shape) not in ranks or shape[-1] is None or 0 in shape:
             batch = " or (n, height, width, channels)" if 4 in ranks else ""
             raise ValueError(
                 f"A picture has the shape (height, width, channels){batch}, of which the channels must be known and none be 0. "
