@@ -39,7 +39,7 @@ def contestants(task: str, images: np.ndarray, labels: np.ndarray, policy: str) 
     size = images.shape[1]
     steps: dict[str, Callable[[], object]] = {}
     builders = {
-        "keras_resnet": lambda: keras_resnet.ResNet50(input_shape=(size, size, 3), classifier_activation=None),
+        "keras_resnet": lambda: keras_resnet.ResNet50(weights=None, input_shape=(size, size, 3), classifier_activation=None),
         "keras.applications": lambda: keras.applications.ResNet50(weights=None, input_shape=(size, size, 3), classifier_activation=None),
     }
     for name, build in builders.items():

@@ -11,7 +11,10 @@ from keras_resnet import models as models
 from keras_resnet.models.features import feature_info as feature_info
 from keras_resnet.models.features import features as features
 from keras_resnet.models.profile import profile as profile
+from keras_resnet.vision.labels import decode_predictions as decode_predictions
+from keras_resnet.vision.preprocessing import preprocessing as preprocessing
 from keras_resnet.weights.load import load_weights as load_weights
+from keras_resnet.weights.save import save_weights as save_weights
 from keras_resnet.zoo import create_model as create_model
 from keras_resnet.zoo import list_models as list_models
 
@@ -19,7 +22,7 @@ __version__: str
 
 def ResNet18(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -61,7 +64,7 @@ def ResNet18(
 
 def ResNet26(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -103,7 +106,7 @@ def ResNet26(
 
 def ResNet34(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -145,7 +148,7 @@ def ResNet34(
 
 def ResNet50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -187,7 +190,7 @@ def ResNet50(
 
 def ResNet101(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -229,7 +232,7 @@ def ResNet101(
 
 def ResNet152(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -397,7 +400,7 @@ def Plain34(
 
 def ResNet10t(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -439,7 +442,7 @@ def ResNet10t(
 
 def ResNet14t(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -481,7 +484,7 @@ def ResNet14t(
 
 def ResNet18d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -523,7 +526,7 @@ def ResNet18d(
 
 def ResNet26d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -565,7 +568,7 @@ def ResNet26d(
 
 def ResNet26t(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -607,7 +610,7 @@ def ResNet26t(
 
 def ResNet34d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -649,7 +652,7 @@ def ResNet34d(
 
 def ResNet50c(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -691,7 +694,7 @@ def ResNet50c(
 
 def ResNet50d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -733,7 +736,7 @@ def ResNet50d(
 
 def ResNet50s(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -817,7 +820,7 @@ def ResNet50t(
 
 def ResNet101c(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -859,7 +862,7 @@ def ResNet101c(
 
 def ResNet101d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -901,7 +904,7 @@ def ResNet101d(
 
 def ResNet101s(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -943,7 +946,7 @@ def ResNet101s(
 
 def ResNet152c(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -985,7 +988,7 @@ def ResNet152c(
 
 def ResNet152d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1027,7 +1030,7 @@ def ResNet152d(
 
 def ResNet152s(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1069,7 +1072,7 @@ def ResNet152s(
 
 def ResNet200d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1111,7 +1114,7 @@ def ResNet200d(
 
 def WideResNet50_2(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1153,7 +1156,7 @@ def WideResNet50_2(
 
 def WideResNet101_2(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1195,7 +1198,7 @@ def WideResNet101_2(
 
 def ResNeXt50_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1237,7 +1240,7 @@ def ResNeXt50_32x4d(
 
 def ResNeXt50d_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1279,7 +1282,7 @@ def ResNeXt50d_32x4d(
 
 def ResNeXt101_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1321,7 +1324,7 @@ def ResNeXt101_32x4d(
 
 def ResNeXt101_32x8d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1363,7 +1366,7 @@ def ResNeXt101_32x8d(
 
 def ResNeXt101_32x16d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1405,7 +1408,7 @@ def ResNeXt101_32x16d(
 
 def ResNeXt101_32x32d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1447,7 +1450,7 @@ def ResNeXt101_32x32d(
 
 def ResNeXt101_64x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1573,7 +1576,7 @@ def SEResNet34(
 
 def SEResNet50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1741,7 +1744,7 @@ def SEResNet152(
 
 def SEResNet152d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1867,7 +1870,7 @@ def SEResNet269d(
 
 def SEResNeXt26d_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1909,7 +1912,7 @@ def SEResNeXt26d_32x4d(
 
 def SEResNeXt26t_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1951,7 +1954,7 @@ def SEResNeXt26t_32x4d(
 
 def SEResNeXt50_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -1993,7 +1996,7 @@ def SEResNeXt50_32x4d(
 
 def SEResNeXt101_32x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2035,7 +2038,7 @@ def SEResNeXt101_32x4d(
 
 def SEResNeXt101_32x8d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2077,7 +2080,7 @@ def SEResNeXt101_32x8d(
 
 def SEResNeXt101_64x4d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2119,7 +2122,7 @@ def SEResNeXt101_64x4d(
 
 def SEResNeXt101d_32x8d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2161,7 +2164,7 @@ def SEResNeXt101d_32x8d(
 
 def SENet154(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2203,7 +2206,7 @@ def SENet154(
 
 def ECAResNet26t(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2245,7 +2248,7 @@ def ECAResNet26t(
 
 def ECAResNet50d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2287,7 +2290,7 @@ def ECAResNet50d(
 
 def ECAResNet50t(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2329,7 +2332,7 @@ def ECAResNet50t(
 
 def ECAResNet101d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2413,7 +2416,7 @@ def ECAResNet200d(
 
 def ECAResNet269d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2455,7 +2458,7 @@ def ECAResNet269d(
 
 def ResNetRS50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2497,7 +2500,7 @@ def ResNetRS50(
 
 def ResNetRS101(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2539,7 +2542,7 @@ def ResNetRS101(
 
 def ResNetRS152(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2581,7 +2584,7 @@ def ResNetRS152(
 
 def ResNetRS200(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2623,7 +2626,7 @@ def ResNetRS200(
 
 def ResNetRS270(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2665,7 +2668,7 @@ def ResNetRS270(
 
 def ResNetRS350(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2707,7 +2710,7 @@ def ResNetRS350(
 
 def ResNetRS420(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2791,7 +2794,7 @@ def ResNetAA34d(
 
 def ResNetAA50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2833,7 +2836,7 @@ def ResNetAA50(
 
 def ResNetAA50d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2875,7 +2878,7 @@ def ResNetAA50d(
 
 def ResNetAA101d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -2959,7 +2962,7 @@ def ResNetBlur18(
 
 def ResNetBlur50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3127,7 +3130,7 @@ def SEResNetAA50d(
 
 def SEResNeXtAA101d_32x8d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3169,7 +3172,7 @@ def SEResNeXtAA101d_32x8d(
 
 def ResNet50_GN(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3211,7 +3214,7 @@ def ResNet50_GN(
 
 def ResNet50V1(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3253,7 +3256,7 @@ def ResNet50V1(
 
 def ResNet101V1(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3295,7 +3298,7 @@ def ResNet101V1(
 
 def ResNet152V1(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3337,7 +3340,7 @@ def ResNet152V1(
 
 def ResNetV2_18(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3376,7 +3379,7 @@ def ResNetV2_18(
 
 def ResNetV2_18d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3415,7 +3418,7 @@ def ResNetV2_18d(
 
 def ResNetV2_34(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3454,7 +3457,7 @@ def ResNetV2_34(
 
 def ResNetV2_34d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3493,7 +3496,7 @@ def ResNetV2_34d(
 
 def ResNetV2_50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3610,7 +3613,7 @@ def ResNetV2_50t(
 
 def ResNetV2_101(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3766,7 +3769,7 @@ def ResNetV2_152d(
 
 def ResNetV2_50d_GN(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3805,7 +3808,7 @@ def ResNetV2_50d_GN(
 
 def ResNetV2_50x1_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3844,7 +3847,7 @@ def ResNetV2_50x1_BiT(
 
 def ResNetV2_50x3_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3883,7 +3886,7 @@ def ResNetV2_50x3_BiT(
 
 def ResNetV2_101x1_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3922,7 +3925,7 @@ def ResNetV2_101x1_BiT(
 
 def ResNetV2_101x3_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -3961,7 +3964,7 @@ def ResNetV2_101x3_BiT(
 
 def ResNetV2_152x2_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -4000,7 +4003,7 @@ def ResNetV2_152x2_BiT(
 
 def ResNetV2_152x4_BiT(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -4039,7 +4042,7 @@ def ResNetV2_152x4_BiT(
 
 def ResNet50V2(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -4078,7 +4081,7 @@ def ResNet50V2(
 
 def ResNet101V2(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -4117,7 +4120,7 @@ def ResNet101V2(
 
 def ResNet152V2(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -4187,7 +4190,7 @@ def NFResNet26(
 
 def NFResNet50(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5537,7 +5540,7 @@ def ResNeXt29_16x64d(
 
 def DenseNet121(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5565,7 +5568,7 @@ def DenseNet121(
 
 def DenseNet161(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5593,7 +5596,7 @@ def DenseNet161(
 
 def DenseNet169(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5621,7 +5624,7 @@ def DenseNet169(
 
 def DenseNet201(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5705,7 +5708,7 @@ def DenseNet264d(
 
 def DenseNetBlur121d(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5889,7 +5892,7 @@ def DenseNetBC250_k24(
 
 def ViTTiny_Patch16_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5920,7 +5923,7 @@ def ViTTiny_Patch16_224(
 
 def ViTSmall_Patch16_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5951,7 +5954,7 @@ def ViTSmall_Patch16_224(
 
 def ViTSmall_Patch32_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -5982,7 +5985,7 @@ def ViTSmall_Patch32_224(
 
 def ViTBase_Patch16_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -6013,7 +6016,7 @@ def ViTBase_Patch16_224(
 
 def ViTBase_Patch32_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,
@@ -6044,7 +6047,7 @@ def ViTBase_Patch32_224(
 
 def ViTLarge_Patch16_224(
     include_top: bool = True,
-    weights: Any = None,
+    weights: Any = "imagenet",
     input_tensor: Any = None,
     input_shape: Sequence | None = None,
     pooling: str | None = None,

@@ -1,9 +1,11 @@
 """Joins the tables of all families with the loader of weights: networks by name, their list, and a constructor for each."""
 
+import dataclasses
 import difflib
 import fnmatch
 import inspect
 import re
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,7 @@ from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
 from keras_resnet.models.row import Row
 from keras_resnet.models.vit import VITS
-from keras_resnet.weights import load
+from keras_resnet.weights import catalogue, load, sources
 
 ZOO: dict[str, Row] = {**RESNETS, **PRERESNETS, **NORM_FREE, **CIFAR_RESNETS, **DENSENETS, **VITS}
 
@@ -80,9 +82,12 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
     ```
 
     Args:
-        model_name: one of `list_models()`.
-        weights: `None` for random ones, or the path of a file: `.safetensors` with the keys of timm and torchvision, or our own
-            `.weights.h5` or `.keras`. Only the numbers are read; every one of them must fit.
+        model_name: one of `list_models()`; or a network and its weights, `"resnet50.a1_in1k"`, `"hf://timm/resnet50.a1_in1k"`.
+        weights: `None` for random ones; `"imagenet"` for the network's usual ones; a tag, such as `"a1_in1k"`, or source and tag,
+            `"torchvision/IMAGENET1K_V2"`, `"keras/imagenet"` (docs/checkpoints.md lists all); `"hf://organization/name"` for a
+            repository of timm's kind on the hub, `@revision` behind it; or the path of a file, as in `load_weights`. Published weights are
+            downloaded once. With other `classes` than theirs the head starts anew; for other channels than 3 the first convolution is
+            made from theirs. A line on stderr says so, and names the licence.
         **settings: arguments of the builder: those of `keras.applications`, and of the function in `keras_resnet.models` that
             builds its family, such as `resnet`, `densenet` or `vit`.
 
@@ -94,7 +99,9 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
             do not fit.
         TypeError: at an argument that the builder does not have.
         FileNotFoundError: if there is no file at `weights`.
+        OSError: if published weights are not in the cache and cannot be downloaded.
     """
+    model_name, weights = sources.split(model_name, weights, ZOO)
     if not isinstance(model_name, str) or model_name not in ZOO:
         close = difflib.get_close_matches(str(model_name).lower(), ZOO, n=3, cutoff=0.5)
         hint = f" Closest: {', '.join(close)}." if close else ""
@@ -106,12 +113,35 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
             close = difflib.get_close_matches(name, allowed, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
-    if weights is not None:
-        load.check_source(weights)
-    model = row.builder(**{"name": model_name, **row.settings, **settings})
-    if weights is not None:
-        load.load_weights(model, weights)
+    if weights is None:
+        return row.builder(**{"name": model_name, **row.settings, **settings})
+    source = sources.resolve(model_name, weights, settings.get("include_top", True) is not False)
+    wanted = {name: value for name, value in source.settings.items() if name in allowed}
+    if "size" in source.settings and "input_shape" not in settings and settings.get("input_tensor") is None:
+        wanted["input_shape"] = _square(source.settings["size"], settings.get("data_format"))
+    path = source.fetch()
+    model = row.builder(**{"name": model_name, **row.settings, **wanted, **settings})
+    own = source.checkpoint is not None or any(name in settings for name in ("classes", "input_shape", "input_tensor"))
+    adapted = load.load_weights(model, path, adapt=own)
+    if source.checkpoint is not None:
+        model.checkpoint = dataclasses.asdict(source.checkpoint)
+    if source.checkpoint is not None or adapted:
+        _say(model_name, path.name, source.checkpoint, adapted)
     return model
+
+
+def _square(size: int, data_format: str | None) -> tuple[int, int, int]:
+    first = (data_format or keras.config.image_data_format()) == "channels_first"
+    return (3, size, size) if first else (size, size, 3)
+
+
+def _say(model_name: str, file: str, checkpoint: catalogue.Checkpoint | None, adapted: str) -> None:
+    """The one line of a network that was loaded: whose weights, under which licence, and what of it is new."""
+    name, licence = file, ""
+    if checkpoint is not None:
+        name = f"{checkpoint.name} ({checkpoint.source})"
+        licence = f", licence {checkpoint.licence}{': NOT FOR COMMERCIAL USE' if checkpoint.noncommercial else ''}"
+    print(f"{model_name}: weights {name}{licence}{f'; {adapted}' if adapted else ''}", file=sys.stderr)
 
 
 def constructor_name(model_name: str) -> str:
@@ -124,7 +154,8 @@ def _constructor(model_name: str, row: Row) -> Callable[..., keras.Model]:
     """A real function with its own signature and docstring, for `help()` and for editors."""
     builder = inspect.signature(row.builder).parameters
     keyword = inspect.Parameter.KEYWORD_ONLY
-    weights = inspect.Parameter("weights", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=Any)
+    default = "imagenet" if model_name in catalogue.DEFAULTS else None
+    weights = inspect.Parameter("weights", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Any)
     given = {**row.settings, "name": model_name}
     known = {name: p.replace(default=given.get(name, p.default)) for name, p in builder.items()} | {"weights": weights}
     parameters = [known[name] for name in FAMILIAR]
@@ -133,7 +164,7 @@ def _constructor(model_name: str, row: Row) -> Callable[..., keras.Model]:
 
     def construct(*args: Any, **kwargs: Any) -> keras.Model:
         bound = signature.bind(*args, **kwargs)
-        return create_model(model_name, **bound.arguments)
+        return create_model(model_name, **{"weights": default, **bound.arguments})
 
     construct.__name__ = construct.__qualname__ = constructor_name(model_name)
     construct.__signature__ = signature  # type: ignore[attr-defined]
@@ -144,7 +175,7 @@ def _constructor(model_name: str, row: Row) -> Callable[..., keras.Model]:
     construct.__doc__ = (
         f"Builds {model_name}: {row.builder.__name__}({differs}), {row.params:,} trainable parameters at "
         f"{builder['classes'].default} classes.\n\n"
-        "`weights` is `None` for random ones, or the path of a file, as in `create_model`.\n\n" + args
+        '`weights` is as in `create_model`: `"imagenet"`, a tag, the path of a file, or `None` for random ones.\n\n' + args
     )
     return construct
 

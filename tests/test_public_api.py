@@ -10,6 +10,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet import zoo
+from keras_resnet.weights import catalogue
 
 NAMES = keras_resnet.list_models()
 
@@ -52,7 +53,7 @@ def test_constructor(name):
     positional = [p for p, kind in parameters.items() if kind.kind != kind.KEYWORD_ONLY]
     assert positional == theirs
     assert parameters["name"].default == name
-    assert parameters["weights"].default is None
+    assert parameters["weights"].default == ("imagenet" if name in catalogue.DEFAULTS else None)
     assert set(inspect.signature(zoo.ZOO[name].builder).parameters) | {"weights"} == set(parameters)
     for setting, value in zoo.ZOO[name].settings.items():
         assert parameters[setting].default == value
@@ -63,7 +64,7 @@ def test_constructor(name):
 @pytest.mark.parametrize("name", ["resnet18", "resnet26", "resnet20", "plain20"])
 def test_constructor_is_create_model(name):
     settings = dict(classes=3, input_shape=(32, 32, 1), classifier_activation=None)
-    one = getattr(keras_resnet, zoo.constructor_name(name))(**settings)
+    one = getattr(keras_resnet, zoo.constructor_name(name))(weights=None, **settings)
     other = keras_resnet.create_model(name, **settings)
     row = zoo.ZOO[name]
     assert one.get_config() == other.get_config() == row.builder(**row.settings, **settings, name=name).get_config()

@@ -1,19 +1,22 @@
 """The one loader: every tensor of a file used once, every variable of the model set once, or nothing changed at all."""
 
+import dataclasses
 import difflib
+import math
 import operator
 import os
 import pathlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import keras
 import numpy as np
 
-from keras_resnet.weights import read, rename
+from keras_resnet.layers.configured import check_flag
+from keras_resnet.weights import read, read_hdf5, rename
 
 # In Keras's files, and part of training rather than of the network: the optimizer's state, and where random numbers stand.
 NOT_WEIGHTS = r"(optimizer|vars)/.*|.*seed_generator/vars/0"
@@ -28,8 +31,7 @@ def check_source(weights: Any) -> pathlib.Path:
     path = pathlib.Path(weights).expanduser()
     if path.suffix == "" and not (os.fspath(weights) and path.exists()):
         raise ValueError(
-            f"`weights` must be None or the path of a file ending in {', '.join(read.SUFFIXES)}. Received: weights={os.fspath(weights)!r}. "
-            "Names of published weights are not known to this version."
+            f"`weights` must be None or the path of a file ending in {', '.join(read.SUFFIXES)}. Received: weights={os.fspath(weights)!r}."
         )
     read.suffix_of(path)
     if not path.is_file():
@@ -37,13 +39,20 @@ def check_source(weights: Any) -> pathlib.Path:
     return path
 
 
-def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
+def load_weights(model: keras.Model, weights: str | os.PathLike, adapt: bool = False) -> str:
     """Sets all variables of `model` from a file, or raises and leaves them as they were.
 
     Args:
         model: a network of the zoo.
-        weights: `.safetensors` with timm's or torchvision's keys, our own `.weights.h5`, or a `.keras` file, of which only the numbers
+        weights: a file with the keys of timm and torchvision (`.safetensors`, or `.pth`, which needs PyTorch 2.10 or newer), of
+            keras.applications (`.h5`), or of Big Transfer (`.npz`), our own `.weights.h5`, or a `.keras` file, of which only the numbers
             are read.
+        adapt: whether the file may have another number of classes, or no head, and keep the model's head as it is; and whether, in a
+            model for images of other than 3 channels, the first convolution is made from one for 3, as timm does it: for 1 channel the
+            sum, for n channels the three in turn, times 3 / n.
+
+    Returns:
+        What was adapted, in words; `""` where all numbers are the file's.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -52,41 +61,97 @@ def load_weights(model: keras.Model, weights: str | os.PathLike) -> None:
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
+    check_flag("adapt", adapt)
     path = check_source(weights)
-    headless = all(layer.name != "head" for layer in model.layers)
-    if read.suffix_of(path) == ".safetensors":
-        variables, family = rename.torch_keys(model), rename.family_of(model)
-        shapes = {key: rename.shape_in_torch(key, variable, family) for key, variable in variables.items()}
-        arrays = read.read_safetensors(path, shapes)
-        unused = f"{rename.IGNORED}|{family.head}" if headless else rename.IGNORED
-        turn: Callable = rename.from_torch
-    else:
-        variables = h5_variables(model)
-        shapes = {key: tuple(variable.shape) for key, variable in variables.items()}
-        arrays = read.read_h5(path, shapes)
-        unused = f"{NOT_WEIGHTS}|{HEAD}" if headless else NOT_WEIGHTS
-        turn = _as_it_is
-    arrays = {key: array for key, array in arrays.items() if key in shapes or not re.fullmatch(unused, key)}
-    check_fit(path, model.name, shapes, arrays)
-    with np.errstate(over="ignore"):
-        held = {key: arrays[key].astype(variable.dtype, copy=False) for key, variable in variables.items()}
-    check_finite(path, model.name, held)
-    negative = [key for key, variable in variables.items() if variable.path.endswith("moving_variance") and held[key].min(initial=0) < 0]
-    if negative:
-        listing = _listing("negative variances", negative, lambda key: "")
-        raise ValueError(f"The weights in {str(path)!r} cannot be right; the model {model.name!r} stays as it was.\n{listing}")
-    before = {key: keras.ops.copy(variable.value) for key, variable in variables.items()}
-    try:
-        for key, variable in variables.items():
-            variable.assign(turn(held[key], variable))
-    except BaseException:
-        for key, variable in variables.items():
-            variable.assign(before[key])
-        raise
+    with read.opened(path, sum(math.prod(variable.shape) for variable in model.weights)) as tensors:
+        layout = _layout(model, path, tensors)
+        plan = _plan(layout, _spelled(path, tensors, layout), adapt)
+        check_fit(path, model.name, {key: slot.shape for key, slot in plan.slots.items()}, plan.tensors)
+        _check_numbers(path, model.name, plan)
+        before: dict[str, Any] = {}
+        try:
+            for key, slot in plan.slots.items():
+                array = plan.value(key)
+                before[key] = keras.ops.copy(slot.variable.value)
+                slot.variable.assign(array)
+        except BaseException:
+            for key, array in before.items():
+                plan.slots[key].variable.assign(array)
+            raise
+    return ", ".join(plan.adapted)
 
 
-def _as_it_is(array: np.ndarray, variable: keras.Variable) -> np.ndarray:
-    return array
+@dataclasses.dataclass
+class _Plan:
+    """What is set from what: slots to fill, tensors of the file that count, biases to take from moving means, and what is made up."""
+
+    slots: dict[str, rename.Slot]
+    tensors: dict[str, read.Tensor]
+    biases: dict[str, read.Tensor]
+    adapted: list[str]
+
+    def value(self, key: str) -> np.ndarray:
+        """The variable's new numbers. Read anew at each call, so that a file is never in memory as a whole."""
+        slot = self.slots[key]
+        array = slot.to_ours(self.tensors[key].read())
+        if key in self.biases:
+            array = array - self.biases[key].read()
+        with np.errstate(over="ignore"):
+            return array.astype(slot.variable.dtype, copy=False)
+
+
+def _layout(model: keras.Model, path: pathlib.Path, tensors: dict[str, read.Tensor]) -> rename.Layout:
+    """In whose names and layout this file is."""
+    suffix = read.suffix_of(path)
+    if suffix == ".h5":
+        return rename.keras_layout(model)
+    if suffix == ".npz" and any(key.startswith("resnet/") for key in tensors):
+        return rename.bit_layout(model)
+    if suffix not in (".weights.h5", ".keras"):
+        return rename.torch_layout(model)
+    return rename.own_layout(model, h5_variables(model), HEAD, NOT_WEIGHTS)
+
+
+def _spelled(path: pathlib.Path, tensors: dict[str, read.Tensor], layout: rename.Layout) -> dict[str, read.Tensor]:
+    found: dict[str, read.Tensor] = {}
+    for key, tensor in tensors.items():
+        spelled = layout.spelled(key)
+        if spelled in found:
+            raise ValueError(f"The weights in {str(path)!r} hold {spelled!r} twice, under names that mean the same.")
+        found[spelled] = tensor
+    return found
+
+
+def _plan(layout: rename.Layout, tensors: dict[str, read.Tensor], adapt: bool) -> _Plan:
+    slots, adapted = dict(layout.slots), []
+    head = [key for key, slot in slots.items() if slot.part == "head"]
+    unused = layout.ignored if head else f"{layout.ignored}|{layout.head}"
+    for key in head:
+        if key in tensors and _same(tensors[key].shape, slots[key].shape):
+            slots[key] = dataclasses.replace(slots[key], shape=tensors[key].shape)
+    if adapt and any(key not in tensors or tensors[key].shape != slots[key].shape for key in head):
+        adapted.append(f"new head of {slots[head[0]].variable.shape[-1]} classes")
+        unused = f"{unused}|{layout.head}"
+        for key in head:
+            del slots[key]
+    for key, slot in slots.items():
+        colours = slot.of_channels(3)
+        if adapt and slot.part == "first" and key in tensors and tensors[key].shape == colours.shape != slot.shape:
+            adapted.append(f"first convolution for {slot.variable.shape[2]} channels made from 3")
+            slots[key] = colours
+    biases = {}
+    for bias, mean in layout.biases.items():
+        if bias in tensors and mean in slots and tensors[bias].shape == slots[mean].shape and tensors[bias].is_numbers:
+            biases[mean] = tensors[bias]
+    folded = {bias for bias, mean in layout.biases.items() if mean in biases}
+    kept = {key: tensor for key, tensor in tensors.items() if key in slots or not (key in folded or re.fullmatch(unused, key))}
+    return _Plan(slots, kept, biases, adapted)
+
+
+def _same(shape: tuple, other: tuple) -> bool:
+    """Whether two shapes of a head are one, but for axes of length 1 behind: a 1x1 convolution is a dense layer."""
+    short, long = sorted((shape, other), key=len)
+    return len(short) > 0 and long[: len(short)] == short and set(long[len(short) :]) <= {1}
 
 
 def h5_variables(model: keras.Model) -> dict[str, keras.Variable]:
@@ -114,7 +179,7 @@ def _saved_numbers(model: keras.Model, variables: list, numbers: list[int]) -> d
 
     def visit(key: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and item.size:
-            found[key] = int(read.numbers_of(item).flat[0])
+            found[key] = int(read_hdf5.numbers_of(item).flat[0])
 
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "numbers.weights.h5")
@@ -125,18 +190,18 @@ def _saved_numbers(model: keras.Model, variables: list, numbers: list[int]) -> d
     return found
 
 
-def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], arrays: dict[str, np.ndarray]) -> None:
+def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], tensors: Mapping[str, read.Tensor]) -> None:
     """Raises one `ValueError` that lists everything by which the tensors of a file and the variables of a model differ."""
-    missing = [key for key in shapes if key not in arrays]
-    left_over = [key for key in arrays if key not in shapes]
-    misshapen = [key for key in shapes if key in arrays and tuple(arrays[key].shape) != shapes[key]]
-    wrong_type = [key for key in shapes if key in arrays and arrays[key].dtype.kind not in "fiu"]
+    missing = [key for key in shapes if key not in tensors]
+    left_over = [key for key in tensors if key not in shapes]
+    misshapen = [key for key in shapes if key in tensors and tensors[key].shape != shapes[key]]
+    wrong_type = [key for key in shapes if key in tensors and not tensors[key].is_numbers]
     if missing or left_over or misshapen or wrong_type:
         problems = [
             _listing("missing in the file", missing, lambda key: _nearest(key, left_over)),
             _listing("left over in the file", left_over, lambda key: _nearest(key, missing)),
-            _listing("of another shape", misshapen, lambda key: f" (file {tuple(arrays[key].shape)}, model {shapes[key]})"),
-            _listing("not numbers", wrong_type, lambda key: f" ({arrays[key].dtype})"),
+            _listing("of another shape", misshapen, lambda key: f" (file {tensors[key].shape}, model {shapes[key]})"),
+            _listing("not numbers", wrong_type, lambda key: f" ({tensors[key].dtype})"),
         ]
         raise ValueError(
             f"The weights in {str(path)!r} do not fit the model {name!r}, which stays as it was.\n"
@@ -145,15 +210,22 @@ def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], arrays: d
         )
 
 
-def check_finite(path: pathlib.Path, name: str, arrays: dict[str, np.ndarray]) -> None:
-    """Raises one `ValueError` that names every tensor with a number that is not finite, as the model would hold it."""
-    counts = {key: int((~np.isfinite(array.astype("float64"))).sum()) for key, array in arrays.items()}
-    broken = [key for key, count in counts.items() if count]
-    if broken:
-        raise ValueError(
-            f"The weights in {str(path)!r} hold numbers that are not finite; the model {name!r} stays as it was.\n"
-            + _listing("NaN or infinite", broken, lambda key: f" ({counts[key]} of {arrays[key].size})")
-        )
+def _check_numbers(path: pathlib.Path, name: str, plan: _Plan) -> None:
+    """Raises one `ValueError` that names the tensors that, as the model would hold them, are not finite, or negative variances."""
+    counts, negative = {}, []
+    for key, slot in plan.slots.items():
+        array = plan.value(key)
+        wide = array.astype("float32") if array.dtype.itemsize < 4 else array
+        if not np.isfinite(wide).all():
+            counts[key] = f" ({int((~np.isfinite(wide)).sum())} of {wide.size})"
+        elif slot.variable.path.endswith("moving_variance") and wide.min(initial=0) < 0:
+            negative.append(key)
+    if counts:
+        listing = _listing("NaN or infinite", list(counts), lambda key: counts[key])
+        raise ValueError(f"The weights in {str(path)!r} hold numbers that are not finite; the model {name!r} stays as it was.\n{listing}")
+    if negative:
+        listing = _listing("negative variances", negative, lambda key: "")
+        raise ValueError(f"The weights in {str(path)!r} cannot be right; the model {name!r} stays as it was.\n{listing}")
 
 
 def _listing(what: str, keys: list[str], remark: Any) -> str:

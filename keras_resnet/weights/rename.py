@@ -1,157 +1,191 @@
-"""Rules from our variables to the keys of timm and torchvision, and from their layouts to ours: one table a family."""
+"""From our variables to what a source calls them, and from its layout to ours: one `Slot` a variable, for every source alike."""
 
 import dataclasses
 import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_resnet.layers import DenseBlock, NormFreeBottleneck, Residual, Stem, TransformerBlock
+from keras_resnet.weights import keras_names, torch_names
+from keras_resnet.weights.family import Family
 
 
 @dataclasses.dataclass(frozen=True)
-class Family:
-    """How PyTorch names one family's variables.
+class Slot:
+    """Where a file keeps one variable.
 
     Args:
-        modules: our module paths on the left, theirs on the right. Names in braces take what the pattern found, and what `_places` adds.
-        head: the pattern of the classifier's keys.
-        trailing: patterns of keys, and how many axes of length 1 stand behind ours there.
+        variable: ours.
+        shape: its shape in the file.
+        axes: our axes in the file's order.
+        to_ours, to_theirs: turn an array of the one layout into the other.
+        part: `"head"`, `"first"` for the convolution that sees the image, or `""`.
     """
 
-    modules: tuple[tuple[str, str], ...]
+    variable: keras.Variable
+    shape: tuple[int, ...]
+    axes: tuple[int, ...]
+    to_ours: Callable[[np.ndarray], np.ndarray]
+    to_theirs: Callable[[np.ndarray], np.ndarray]
+    part: str = ""
+
+    def of_channels(self, count: int) -> "Slot":
+        """The same of a file whose first convolution sees images of `count` channels, which are cycled or summed to ours."""
+        if len(self.variable.shape) != 4:
+            return self
+        shape = tuple(count if axis == 2 else size for axis, size in zip(self.axes, self.shape))
+        return dataclasses.replace(self, shape=shape, to_ours=lambda array: of_channels(self.to_ours(array), self.variable.shape[2]))
+
+
+def of_channels(kernel: np.ndarray, count: int) -> np.ndarray:
+    """A kernel (height, width, channels, filters) for `count` channels: the sum of all for one; else all in turn, of the same sum."""
+    channels = kernel.shape[2]
+    if count == 1:
+        return kernel.sum(axis=2, keepdims=True)
+    return kernel[:, :, np.arange(count) % channels] * np.asarray(channels / count, kernel.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """All of a model's variables as one source keeps them.
+
+    Args:
+        slots: by the source's key.
+        head: the pattern of the classifier's keys.
+        ignored: the pattern of keys that are no weights.
+        spellings: what to replace in a file's keys, one after the other.
+        biases: keys of biases that the source has and the model has not, and the key of the moving mean behind each, which takes them:
+            `norm(x + bias)` is the norm of x with a mean that is smaller by the bias.
+    """
+
+    slots: Mapping[str, Slot]
     head: str
-    trailing: tuple[tuple[str, int], ...] = ()
+    ignored: str
+    spellings: tuple[tuple[str, str], ...] = ()
+    biases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def spelled(self, key: str) -> str:
+        for pattern, replacement in self.spellings:
+            key = re.sub(pattern, replacement, key)
+        return key
 
 
-_BLOCK = r"stage(?P<s>\d+)_block(?P<b>\d+)"
+def torch_layout(model: keras.Model) -> Layout:
+    """As timm and torchvision keep it: `.safetensors`, `.pth`."""
+    family = family_of(model)
+    slots = {key: _slot(model, variable, family, key, _torch_axes(variable)) for key, variable in torch_keys(model).items()}
+    return Layout(slots, family.head, torch_names.IGNORED, torch_names.SPELLINGS)
 
-RESNET = Family(
-    modules=(
-        (r"stem/conv", "conv1{deep}"),
-        (r"stem/norm", "bn1"),
-        (r"stem/conv(?P<i>\d)", "conv1.{step}"),
-        (r"stem/norm(?P<i>\d)", "conv1.{behind}"),
-        (r"stem_pool/conv", "maxpool.0"),
-        (r"stem_pool/norm", "maxpool.1"),
-        (rf"{_BLOCK}/conv(?P<i>\d+)", "layer{s}.{block}.conv{i}"),
-        (rf"{_BLOCK}/norm(?P<i>\d+)", "layer{s}.{block}.bn{i}"),
-        (rf"{_BLOCK}/shortcut/conv", "layer{s}.{block}.downsample.{conv}"),
-        (rf"{_BLOCK}/shortcut/norm", "layer{s}.{block}.downsample.{norm}"),
-        (rf"{_BLOCK}/attention/(?P<child>\w+)", "layer{s}.{block}.se.{child}"),
-        (r"head", "fc"),
-    ),
-    head=r"fc\..*",
+
+def keras_layout(model: keras.Model) -> Layout:
+    """As keras.applications keeps it: `.h5`. Raises where it has no such network."""
+    kind = family_of(model)
+    families = {
+        id(torch_names.RESNET): keras_names.KERAS_RESNET,
+        id(torch_names.PREACTIVATION): keras_names.KERAS_PREACTIVATION,
+        id(torch_names.DENSE): keras_names.KERAS_DENSE,
+    }
+    family = families.get(id(kind))
+    problem = "has no such network" if family is None else _no_original(model)
+    if family is None or problem:
+        raise ValueError(
+            f"keras.applications {problem}; {model.name!r} cannot share its weights. Its networks are resnet50v1, resnet101v1, "
+            "resnet152v1, resnet50v2, resnet101v2, resnet152v2, densenet121, densenet169, densenet201, resnext50_32x4d, resnext101_32x4d."
+        )
+    named = _named(model, family, keras_names.LEAVES, "/")
+    slots = {key: _keras_slot(model, variable, family, key) for key, variable in named.items()}
+    biases = {}
+    if kind is torch_names.RESNET and not _grouped(model):  # its plain ResNets have a bias before each norm
+        for key in slots:
+            if key.endswith("_conv/kernel") and key.replace("kernel", "bias") not in slots:
+                biases[key.replace("kernel", "bias")] = key.replace("_conv/kernel", "_bn/moving_mean")
+    return Layout(slots, family.head, keras_names.IGNORED, keras_names.SPELLINGS, biases)
+
+
+def own_layout(model: keras.Model, variables: Mapping[str, keras.Variable], head: str, ignored: str) -> Layout:
+    """As Keras keeps it: `.weights.h5`, `.keras`; `variables` by their keys there."""
+    family = Family((), head)
+    slots = {key: _slot(model, variable, family, key, tuple(range(len(variable.shape)))) for key, variable in variables.items()}
+    return Layout(slots, head, ignored)
+
+
+def bit_layout(model: keras.Model) -> Layout:
+    """As Big Transfer's own `.npz` files keep it. Raises where the model is none of its networks."""
+    family = keras_names.BIT
+    if family_of(model) is not torch_names.PREACTIVATION or any("moving_mean" in v.path for v in model.weights):
+        raise ValueError(f"Big Transfer has no network such as {model.name!r}. Its networks are {', '.join(BIT_NETWORKS)}.")
+    slots = {}
+    for key, variable in _named(model, family, keras_names.LEAVES, "/").items():
+        slot = _slot(model, variable, family, key, tuple(range(len(variable.shape))))
+        if slot.part == "head" and len(variable.shape) == 2:  # a 1x1 convolution there
+            shape = tuple(variable.shape)
+            slot = dataclasses.replace(
+                slot,
+                shape=(1, 1, *shape),
+                to_ours=lambda array: array.reshape(array.shape[-2:]),
+                to_theirs=lambda array: array[None, None],
+            )
+        slots[key] = slot
+    return Layout(slots, family.head, keras_names.BIT_IGNORED, keras_names.BIT_SPELLINGS)
+
+
+BIT_NETWORKS = (
+    "resnetv2_50x1_bit",
+    "resnetv2_50x3_bit",
+    "resnetv2_101x1_bit",
+    "resnetv2_101x3_bit",
+    "resnetv2_152x2_bit",
+    "resnetv2_152x4_bit",
 )
-PREACTIVATION = Family(
-    modules=(
-        (r"stem/conv", "stem.conv{last}"),
-        (r"stem/(?P<child>(conv|norm)\d)", "stem.{child}"),
-        (rf"{_BLOCK}/shortcut/conv", "stages.{stage}.blocks.{block}.downsample.conv"),
-        (rf"{_BLOCK}/(?P<child>\w+)", "stages.{stage}.blocks.{block}.{child}"),
-        (r"post_norm/norm", "norm"),
-        (r"head", "head.fc"),
-    ),
-    head=r"head\.fc\..*",
-    trailing=((r"head\.fc\.weight", 2),),
-)
-NORM_FREE = Family(
-    modules=(
-        (r"stem/conv", "stem.conv{last}"),
-        (r"stem/(?P<child>conv\d)", "stem.{child}"),
-        (rf"{_BLOCK}/shortcut/conv", "stages.{stage}.{block}.downsample.conv"),
-        (rf"{_BLOCK}/attention/(?P<child>\w+)", "stages.{stage}.{block}.attn_last.{child}"),
-        (rf"{_BLOCK}/(?P<child>\w+)", "stages.{stage}.{block}.{child}"),
-        (_BLOCK, "stages.{stage}.{block}"),
-        (r"head", "head.fc"),
-    ),
-    head=r"head\.fc\..*",
-    trailing=((r".*\.gain", 3),),
-)
-DENSE = Family(
-    modules=(
-        (r"stem/(?P<kind>conv|norm)", "features.{kind}{deepest}"),
-        (r"stem/(?P<kind>conv|norm)(?P<i>\d)", "features.{kind}{index}"),
-        (r"stage(?P<s>\d+)/layer(?P<l>\d+)/(?P<child>\w+)", "features.denseblock{s}.denselayer{l}.{child}"),
-        (r"transition(?P<s>\d+)/(?P<child>\w+)", "features.transition{s}.{child}"),
-        (r"post_norm/norm", "features.norm5"),
-        (r"head", "classifier"),
-    ),
-    head=r"classifier\..*",
-)
-TRANSFORMER = Family(
-    modules=(
-        (r"stem/conv", "{patches}"),
-        (r"stem/norm", "patch_embed.backbone.stem.norm"),
-        (r"patches/conv", "patch_embed.proj"),
-        (rf"{_BLOCK}/(?P<child>(conv|norm)\d)", "{inside}.{child}"),
-        (rf"{_BLOCK}/shortcut/(?P<child>\w+)", "{resnet}.downsample.{child}"),
-        (rf"{_BLOCK}/attention/qkv", "{transformer}.attn.qkv"),
-        (rf"{_BLOCK}/attention/projection", "{transformer}.attn.proj"),
-        (rf"{_BLOCK}/mlp(?P<i>\d)", "{transformer}.mlp.fc{i}"),
-        (_BLOCK, "{transformer}"),
-        (r"norm", "norm"),
-        (r"head", "head"),
-        (r"tokens", ""),
-    ),
-    head=r"head\..*",
-)
-LEAVES = {
-    "kernel": "weight",
-    "bias": "bias",
-    "gamma": "weight",
-    "beta": "bias",
-    "moving_mean": "running_mean",
-    "moving_variance": "running_var",
-    "gain": "gain",
-    "residual_gain": "skipinit_gain",
-    "layer_scale1": "ls1.gamma",
-    "layer_scale2": "ls2.gamma",
-    "class_token": "cls_token",
-    "position": "pos_embed",
-}
-# In a file, and of no use here: how many batches a norm has seen (its momentum is fixed).
-IGNORED = r".*\.num_batches_tracked"
 
 
 def family_of(model: keras.Model) -> Family:
-    """The family whose names a model's variables have."""
+    """The family whose names a model's variables have at timm."""
     kinds = [type(layer) for layer in model.layers]
     if TransformerBlock in kinds:
-        return TRANSFORMER
+        return torch_names.TRANSFORMER
     if DenseBlock in kinds:
-        return DENSE
+        return torch_names.DENSE
     if NormFreeBottleneck in kinds:
-        return NORM_FREE
-    return PREACTIVATION if any(issubclass(kind, Residual) and kind.preactivation for kind in kinds) else RESNET
+        return torch_names.NORM_FREE
+    preactivation = any(issubclass(kind, Residual) and kind.preactivation for kind in kinds)
+    return torch_names.PREACTIVATION if preactivation else torch_names.RESNET
 
 
 def torch_keys(model: keras.Model) -> dict[str, keras.Variable]:
-    """The key of every variable of a model; a variable without a rule keeps its own path."""
-    family, keys, transformers = family_of(model), {}, 0
+    """timm's key of every variable of a model; a variable without a rule keeps its own path."""
+    return _named(model, family_of(model), torch_names.LEAVES, ".")
+
+
+def _named(model: keras.Model, family: Family, leaves: Mapping[str, str], separator: str) -> dict[str, keras.Variable]:
+    keys: dict[str, keras.Variable] = {}
+    transformers = 0
     for layer in model.layers:
         for variable in layer.weights:
             path = f"{layer.name}/{variable.path.split(f'{layer.name}/', 1)[-1]}"
-            keys[_torch_key(path, family, layer, transformers) or path] = variable
+            keys[_key(path, family, leaves, separator, layer, transformers) or path] = variable
         transformers += isinstance(layer, TransformerBlock)
     return keys
 
 
-def _torch_key(path: str, family: Family, layer: Any, transformers: int) -> str | None:
+def _key(path: str, family: Family, leaves: Mapping[str, str], separator: str, layer: Any, transformers: int) -> str | None:
     module, _, leaf = path.rpartition("/")
     for pattern, target in family.modules:
         found = re.fullmatch(pattern, module)
-        if found and leaf in LEAVES:
+        if found and leaf in leaves:
             parts = found.groupdict()
-            return f"{target.format(**parts, **_places(parts, layer, transformers))}.{LEAVES[leaf]}".removeprefix(".")
+            return f"{target.format(**parts, **_places(parts, layer, transformers))}{separator}{leaves[leaf]}".removeprefix(separator)
     return None
 
 
 def _places(found: dict, layer: Any, transformers: int) -> dict[str, Any]:
     """What a target may ask for beside what its pattern found: numbers that count from 0 there, or depend on the layer."""
     deep = getattr(layer, "deep", None)
-    step = 3 * (int(found.get("i") or 1) - 1)  # convolution, norm, activation
+    number = int(found.get("i") or 1)
+    step = 3 * (number - 1)  # convolution, norm, activation
     conv = 1 if getattr(layer, "shortcut", None) == "avg_pool" else 0  # a pool comes first
     stage, block = int(found.get("s") or 1) - 1, int(found.get("b") or 1) - 1
     transformer, resnet = f"blocks.{transformers}", f"patch_embed.backbone.stages.{stage}.blocks.{block}"
@@ -163,6 +197,10 @@ def _places(found: dict, layer: Any, transformers: int) -> dict[str, Any]:
         step=step,
         behind=step + 1,
         index=step // 3,
+        before=number - 1,
+        after=stage + 2,
+        unit=f"{block + 1:02d}",
+        letter="abc"[number - 1] if number <= 3 else number,
         deep=f".{3 * len(deep)}" if deep else "",
         deepest=len(deep) if deep else 0,
         last=len(deep) + 1 if deep else "",
@@ -173,20 +211,71 @@ def _places(found: dict, layer: Any, transformers: int) -> dict[str, Any]:
     )
 
 
-def shape_in_torch(key: str, variable: Any, family: Family) -> tuple[int, ...]:
-    """The shape in which PyTorch keeps this variable under that key."""
+def _slot(model: keras.Model, variable: keras.Variable, family: Family, key: str, axes: tuple[int, ...]) -> Slot:
+    """A variable that its source keeps with its axes in the order `axes`, and axes of length 1 behind where the family says so."""
     ones = next((count for pattern, count in family.trailing if re.fullmatch(pattern, key)), 0)
-    return (*(variable.shape[i] for i in _to_torch(variable)), *(1,) * ones)
+    return Slot(
+        variable,
+        (*(variable.shape[i] for i in axes), *(1,) * ones),
+        axes,
+        lambda array: np.transpose(array.reshape(array.shape[: len(axes)]), np.argsort(axes)),
+        lambda array: np.transpose(array, axes).reshape(*(array.shape[i] for i in axes), *(1,) * ones),
+        _part(model, variable, family, key),
+    )
 
 
-def from_torch(array: np.ndarray, variable: Any) -> np.ndarray:
-    """PyTorch's layout to ours: (out, in, height, width) to (height, width, in, out), (out, in) to (in, out)."""
-    ndim = len(variable.shape)
-    return np.transpose(array.reshape(array.shape[:ndim]), np.argsort(_to_torch(variable)))
+def _part(model: keras.Model, variable: keras.Variable, family: Family, key: str) -> str:
+    if re.fullmatch(family.head, key):
+        return "head"
+    first = next((v for v in model.weights if v.path.endswith("kernel") and len(v.shape) == 4), None)
+    return "first" if variable is first else ""
 
 
-def _to_torch(variable: Any) -> tuple[int, ...]:
-    """Our axes in PyTorch's order, where this is a kernel."""
+def _torch_axes(variable: Any) -> tuple[int, ...]:
+    """Our axes in PyTorch's order, where this is a kernel: (out, in, height, width), (out, in)."""
     ndim = len(variable.shape)
     order = {4: (3, 2, 0, 1), 3: (2, 1, 0), 2: (1, 0)} if variable.path.endswith("kernel") else {}
     return order.get(ndim, tuple(range(ndim)))
+
+
+def _grouped(model: keras.Model) -> bool:
+    return any(getattr(layer, "groups", 1) > 1 for layer in model.layers)
+
+
+def _no_original(model: keras.Model) -> str:
+    """In what a model differs from all networks of keras.applications though its variables may look the same; "" if in nothing."""
+    for block in model.layers:
+        if isinstance(block, Residual) and block.strides > 1 and not block.preactivation:
+            if block.groups == 1 and getattr(block, "strides_in", "") != "1x1":
+                return "strides in the 1x1 convolution, this network in the 3x3 (resnet50v1 is the one like it)"
+            if block.groups > 1 and block.strides_in != "3x3":
+                return "strides in the 3x3 convolution, this network in the 1x1"
+    return ""
+
+
+def _keras_slot(model: keras.Model, variable: keras.Variable, family: Family, key: str) -> Slot:
+    """As it is; but the ResNeXts' grouped kernels stand there as depthwise ones, whose outputs it sums (see `_from_depthwise`)."""
+    slot = _slot(model, variable, family, key, tuple(range(len(variable.shape))))
+    if not (_grouped(model) and key.endswith("_2_conv/kernel")):
+        return slot
+    height, width, inner, channels = variable.shape
+    groups = channels // inner
+    return dataclasses.replace(
+        slot,
+        shape=(height, width, channels, inner),
+        to_ours=lambda array: _from_depthwise(array, groups),
+        to_theirs=lambda array: _to_depthwise(array, groups),
+    )
+
+
+def _from_depthwise(array: np.ndarray, groups: int) -> np.ndarray:
+    """(height, width, groups * inner, outputs in the group) to a grouped kernel (height, width, inner, groups * outputs)."""
+    height, width, channels, outputs = array.shape
+    split = array.reshape(height, width, groups, channels // groups, outputs)
+    return split.transpose(0, 1, 3, 2, 4).reshape(height, width, channels // groups, groups * outputs)
+
+
+def _to_depthwise(array: np.ndarray, groups: int) -> np.ndarray:
+    height, width, inner, channels = array.shape
+    split = array.reshape(height, width, inner, groups, channels // groups)
+    return split.transpose(0, 1, 3, 2, 4).reshape(height, width, groups * inner, channels // groups)

@@ -29,12 +29,12 @@ RESNET50 = {
     ],
 )
 def test_strides_and_channels_of_resnet50(settings):
-    assert keras_resnet.feature_info(keras_resnet.ResNet50(depths=(1, 1, 1, 1), **settings)) == RESNET50
+    assert keras_resnet.feature_info(keras_resnet.ResNet50(weights=None, depths=(1, 1, 1, 1), **settings)) == RESNET50
 
 
 @pytest.mark.parametrize(("output_stride", "strides"), [(8, (2, 4, 8, 8, 8)), (16, (2, 4, 8, 16, 16))])
 def test_output_stride(output_stride, strides):
-    model = keras_resnet.ResNet18(output_stride=output_stride, include_top=False)
+    model = keras_resnet.ResNet18(weights=None, output_stride=output_stride, include_top=False)
     assert tuple(info.stride for info in keras_resnet.feature_info(model).values()) == strides
 
 
@@ -46,7 +46,7 @@ def test_small_images():
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_maps_are_what_the_info_says_also_from_a_file(data_format, tmp_path):
     shape = (64, 96, 3) if data_format == "channels_last" else (3, 64, 96)
-    model = keras_resnet.ResNet18(depths=(1, 1, 1, 1), data_format=data_format, input_shape=shape, classes=2)
+    model = keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), data_format=data_format, input_shape=shape, classes=2)
     model.save(tmp_path / "model.keras")
     images = normal(2, *shape)
     found = []
@@ -64,7 +64,7 @@ def test_maps_are_what_the_info_says_also_from_a_file(data_format, tmp_path):
 
 
 def test_the_stem_comes_first_and_only_if_asked_for():
-    model = keras_resnet.ResNet18(include_top=False)
+    model = keras_resnet.ResNet18(weights=None, include_top=False)
     assert list(keras_resnet.features(model)) == ["stage1", "stage2", "stage3", "stage4"]
     maps = keras_resnet.features(model, stem=True)
     assert next(iter(maps)) == "stem"

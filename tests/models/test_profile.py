@@ -23,7 +23,7 @@ def figures(found):
 
 def test_resnet50():
     """torchvision's table says 4.089 G; timm's 4.11 G and 11.11 M."""
-    model = keras_resnet.ResNet50(input_shape=(None, None, 3))
+    model = keras_resnet.ResNet50(weights=None, input_shape=(None, None, 3))
     found = keras_resnet.profile(model, (224, 224, 3))
     assert figures(found) == (25_557_032, 4_089_184_256, 4_111_512_576, 11_114_984, 50)
     assert [layer.name for layer in found.layers] == [layer.name for layer in model.layers[1:]]
@@ -38,7 +38,7 @@ def test_resnet50():
 
 
 def test_it_prints_a_table():
-    text = str(keras_resnet.profile(keras_resnet.ResNet50()))
+    text = str(keras_resnet.profile(keras_resnet.ResNet50(weights=None)))
     lines = text.splitlines()
     assert lines[0] == "resnet50: one image of (224, 224, 3), depth 50"
     assert "4.089 G" in lines[-2]
@@ -90,8 +90,8 @@ def test_depth_is_that_of_the_longest_path():
 
 @pytest.mark.parametrize("settings", [dict(data_format="channels_first"), dict(dtype="mixed_bfloat16"), dict(remat=True)])
 def test_settings_that_change_no_figure(settings):
-    plain = keras_resnet.ResNet18(depths=(1, 1, 1, 1), include_top=False)
-    other = keras_resnet.ResNet18(depths=(1, 1, 1, 1), include_top=False, **settings)
+    plain = keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), include_top=False)
+    other = keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), include_top=False, **settings)
     shape = (3, 65, 96) if "data_format" in settings else (65, 96, 3)
     assert figures(keras_resnet.profile(other, shape)) == figures(keras_resnet.profile(plain, (65, 96, 3)))
 
@@ -126,7 +126,7 @@ def test_recording_ends_and_counts_what_ran():
 
 
 def test_refusals():
-    model = keras_resnet.ResNet18(depths=(1, 1, 1, 1), include_top=False)
+    model = keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), include_top=False)
     for shape in ((224, 224, 4), (224, 224), (None, 224, 3), 224, (224, 0, 3)):
         with pytest.raises(ValueError, match="`input_shape` must be the shape of an image"):
             keras_resnet.profile(model, shape)

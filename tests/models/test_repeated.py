@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_resnet import backend
-from keras_resnet.models import cifar_resnet, network
+from keras_resnet.models import cifar_resnet, functional
 from tests import tolerances
 from tests.arrays import as_numpy, normal
 from tests.one_backend import gradients
@@ -31,7 +31,7 @@ def in_turn_and_in_a_loop(monkeypatch, measure):
     """What `measure` gives each way."""
     found = []
     for least in (1000, 3):
-        monkeypatch.setattr(network, "REPEATED", least)
+        monkeypatch.setattr(functional, "REPEATED", least)
         found.append(measure())
     return found
 
@@ -42,7 +42,7 @@ def test_a_loop_gives_the_numbers_of_the_blocks_in_turn(settings, monkeypatch):
 
     def measure():
         model = built(**settings)
-        assert bool(model._repeated_blocks()) == (network.REPEATED == 3)
+        assert bool(model._repeated_blocks()) == (functional.REPEATED == 3)
         found = [*map(as_numpy, gradients(model, images, labels)), model.predict(images, verbose=0)]
         model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         model.fit(images, labels, epochs=2, verbose=0)
@@ -56,7 +56,7 @@ def test_a_loop_gives_the_numbers_of_the_blocks_in_turn(settings, monkeypatch):
 
 
 def test_only_equal_blocks_of_a_chain_are_repeated(monkeypatch):
-    monkeypatch.setattr(network, "REPEATED", 3)
+    monkeypatch.setattr(functional, "REPEATED", 3)
     runs = built()._repeated_blocks()
     assert [[block.name for block in run] for run in runs] == [
         [f"stage1_block{i}" for i in range(2, 6)],
@@ -72,7 +72,7 @@ def test_only_equal_blocks_of_a_chain_are_repeated(monkeypatch):
 
 
 def test_a_run_with_dropout_draws_anew_in_each_block(monkeypatch):
-    monkeypatch.setattr(network, "REPEATED", 3)
+    monkeypatch.setattr(functional, "REPEATED", 3)
     model = built(dropout=0.5)
     assert model._repeated_blocks()
     images = normal(2, 12, 12, 3)
@@ -84,7 +84,7 @@ def test_a_run_with_dropout_draws_anew_in_each_block(monkeypatch):
 
 
 def test_a_reloaded_network_repeats_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(network, "REPEATED", 3)
+    monkeypatch.setattr(functional, "REPEATED", 3)
     model = built()
     model.save(tmp_path / "model.keras")
     images = normal(2, 12, 12, 3)

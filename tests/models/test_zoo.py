@@ -6,6 +6,7 @@ import keras
 import pytest
 
 import keras_resnet
+from keras_resnet.weights import catalogue
 from keras_resnet.zoo import ZOO, constructor_name
 
 # Every network by the name that papers and timm give it. Their counts are beside the published ones in test_truth.py.
@@ -84,7 +85,7 @@ def test_constructor(name):
     parameters = inspect.signature(constructor).parameters
     assert list(parameters)[: len(APPLICATIONS)] == APPLICATIONS
     assert all(p.kind == p.POSITIONAL_OR_KEYWORD for p in list(parameters.values())[: len(APPLICATIONS)])
-    assert parameters["weights"].default is None
+    assert parameters["weights"].default == ("imagenet" if name in catalogue.DEFAULTS else None)
     assert parameters["classes"].default == (10 if ZOO[name].builder.__name__.startswith("cifar") else 1000)
     assert f"{ZOO[name].params:,}" in constructor.__doc__
     undocumented = [p for p in parameters if p not in constructor.__doc__]

@@ -1,0 +1,97 @@
+"""How timm and torchvision name the variables of each family, and what else their files call them."""
+
+from keras_resnet.weights.family import BLOCK, Family
+
+LEAVES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "gain": "gain",
+    "residual_gain": "skipinit_gain",
+    "layer_scale1": "ls1.gamma",
+    "layer_scale2": "ls2.gamma",
+    "class_token": "cls_token",
+    "position": "pos_embed",
+}
+# In a file, and of no use here: how many batches a norm has seen (its momentum is fixed).
+IGNORED = r".*\.num_batches_tracked"
+# What files say in other words, one after the other: wrappers of a module, DenseNets before 2018, CIFAR ResNets of akamaster.
+SPELLINGS = (
+    (r"^(?:module\.|_orig_mod\.)+", ""),
+    (r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2."),
+    (r"^linear\.(weight|bias)$", r"fc.\1"),
+)
+
+RESNET = Family(
+    modules=(
+        (r"stem/conv", "conv1{deep}"),
+        (r"stem/norm", "bn1"),
+        (r"stem/conv(?P<i>\d)", "conv1.{step}"),
+        (r"stem/norm(?P<i>\d)", "conv1.{behind}"),
+        (r"stem_pool/conv", "maxpool.0"),
+        (r"stem_pool/norm", "maxpool.1"),
+        (rf"{BLOCK}/conv(?P<i>\d+)", "layer{s}.{block}.conv{i}"),
+        (rf"{BLOCK}/norm(?P<i>\d+)", "layer{s}.{block}.bn{i}"),
+        (rf"{BLOCK}/shortcut/conv", "layer{s}.{block}.downsample.{conv}"),
+        (rf"{BLOCK}/shortcut/norm", "layer{s}.{block}.downsample.{norm}"),
+        (rf"{BLOCK}/attention/(?P<child>\w+)", "layer{s}.{block}.se.{child}"),
+        (r"head", "fc"),
+    ),
+    head=r"fc\..*",
+)
+PREACTIVATION = Family(
+    modules=(
+        (r"stem/conv", "stem.conv{last}"),
+        (r"stem/(?P<child>(conv|norm)\d)", "stem.{child}"),
+        (rf"{BLOCK}/shortcut/conv", "stages.{stage}.blocks.{block}.downsample.conv"),
+        (rf"{BLOCK}/(?P<child>\w+)", "stages.{stage}.blocks.{block}.{child}"),
+        (r"post_norm/norm", "norm"),
+        (r"head", "head.fc"),
+    ),
+    head=r"head\.fc\..*",
+    trailing=((r"head\.fc\.weight", 2),),
+)
+NORM_FREE = Family(
+    modules=(
+        (r"stem/conv", "stem.conv{last}"),
+        (r"stem/(?P<child>conv\d)", "stem.{child}"),
+        (rf"{BLOCK}/shortcut/conv", "stages.{stage}.{block}.downsample.conv"),
+        (rf"{BLOCK}/attention/(?P<child>\w+)", "stages.{stage}.{block}.attn_last.{child}"),
+        (rf"{BLOCK}/(?P<child>\w+)", "stages.{stage}.{block}.{child}"),
+        (BLOCK, "stages.{stage}.{block}"),
+        (r"head", "head.fc"),
+    ),
+    head=r"head\.fc\..*",
+    trailing=((r".*\.gain", 3),),
+)
+DENSE = Family(
+    modules=(
+        (r"stem/(?P<kind>conv|norm)", "features.{kind}{deepest}"),
+        (r"stem/(?P<kind>conv|norm)(?P<i>\d)", "features.{kind}{index}"),
+        (r"stage(?P<s>\d+)/layer(?P<l>\d+)/(?P<child>\w+)", "features.denseblock{s}.denselayer{l}.{child}"),
+        (r"transition(?P<s>\d+)/(?P<child>\w+)", "features.transition{s}.{child}"),
+        (r"post_norm/norm", "features.norm5"),
+        (r"head", "classifier"),
+    ),
+    head=r"classifier\..*",
+)
+TRANSFORMER = Family(
+    modules=(
+        (r"stem/conv", "{patches}"),
+        (r"stem/norm", "patch_embed.backbone.stem.norm"),
+        (r"patches/conv", "patch_embed.proj"),
+        (rf"{BLOCK}/(?P<child>(conv|norm)\d)", "{inside}.{child}"),
+        (rf"{BLOCK}/shortcut/(?P<child>\w+)", "{resnet}.downsample.{child}"),
+        (rf"{BLOCK}/attention/qkv", "{transformer}.attn.qkv"),
+        (rf"{BLOCK}/attention/projection", "{transformer}.attn.proj"),
+        (rf"{BLOCK}/mlp(?P<i>\d)", "{transformer}.mlp.fc{i}"),
+        (BLOCK, "{transformer}"),
+        (r"norm", "norm"),
+        (r"head", "head"),
+        (r"tokens", ""),
+    ),
+    head=r"head\..*",
+)
