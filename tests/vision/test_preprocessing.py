@@ -15,6 +15,7 @@ from keras_resnet.vision import preprocessing as settings
 from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
 from keras_resnet.weights import catalogue
 from tests.arrays import as_numpy, normal
+from tests.check_layer import run
 from tests.vision.make_golden import MEAN, PATH, cases
 from tests.vision.photographs import NAMES, photograph
 
@@ -44,7 +45,7 @@ def test_timm_and_each_way_in(name, golden):
             continue
         layer = Preprocessing(size, crop, mode, interpolation, mean=MEAN)
         picture = photograph(name)
-        batch = as_numpy(layer(picture[None]))  # on the backend
+        batch = as_numpy(run(layer, picture[None]))  # on the backend
         listed = as_numpy(layer([picture, Image.fromarray(picture)]))  # by NumPy
         assert (batch.shape, listed.shape) == ((1, *layer.size, 3), (2, *layer.size, 3))
         assert np.abs(batch - listed).max() < 1e-6  # not a single pixel is rounded in another way: that were 0.017
@@ -121,18 +122,18 @@ def compiled(layer: Preprocessing):
         return jax.jit(lambda x: layer(x))
     import torch
 
-    run = torch.compile(layer, backend="eager", dynamic=False)
-    return lambda x: run(keras.ops.convert_to_tensor(x))
+    traced = torch.compile(layer, backend="eager", dynamic=False)
+    return lambda x: traced(keras.ops.convert_to_tensor(x))
 
 
 @pytest.mark.parametrize("mode", ["center", "squash", "border"])
 def test_compiled(mode):
     for size, interpolation in ((33, "bicubic"), ((21, 32), "bilinear")):
         layer = Preprocessing(size, 0.93, mode, interpolation)
-        run = compiled(layer)
+        function = compiled(layer)
         for height, width in ((50, 70), (71, 49), (20, 90), (9, 3)):
             picture = photograph("odd")[:height, :width][None]
-            assert np.abs(as_numpy(run(picture)) - as_numpy(layer(picture))).max() < 1e-6
+            assert np.abs(as_numpy(function(picture)) - as_numpy(layer(picture))).max() < 1e-6
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.data calls Keras's operations only on TensorFlow")
