@@ -37,9 +37,10 @@ bench: $(VENV)/.peers
 stubs: $(VENV)/.dev
 	KERAS_BACKEND=jax $(BIN)/python -m tests.stubs --write
 
-# The table of networks. On PyTorch, where a network can be built without memory for its variables.
+# The tables of networks and of published weights. The first on PyTorch, where a network can be built without memory for its variables.
 docs: $(VENV)/.dev
 	KERAS_BACKEND=torch $(BIN)/python -m tests.docs_table
+	KERAS_BACKEND=jax $(BIN)/python -m tests.checkpoints_table
 
 # Formatting, lint and types before each commit; works offline.
 hooks: $(VENV)/.dev
