@@ -15,7 +15,7 @@ SHARPNESS = -0.5  # of the cubic kernel, as Pillow has it
 # 2^24. Pillow's have 22 bits: beside it one value in 80 is another by 1 of 255.
 BITS = {"bilinear": 16, "bicubic": 15}
 # Rows of a matrix that are multiplied at once, with the pixels that they need: beside those it is zero. In NumPy so few that OpenBLAS keeps
-# to one thread at 500 pixels a side: its threads beside PyTorch's on the same cores took 40 times as long.
+# to one thread at 500 pixels a side: on two busy cores its threads took 40 times as long.
 BLOCK, NUMPY_BLOCK = 32, 16
 
 
