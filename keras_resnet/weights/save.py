@@ -79,7 +79,11 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
     foreign = [key for key in found.slots if "/" in key]
     blocks = [layer for layer in model.layers if isinstance(layer, Residual)]
     early = [block.name for block in blocks if block.strides > 1 and getattr(block, "strides_in", "3x3") != "3x3"]
-    biased = [key for key, slot in found.slots.items() if family is not torch_names.NORM_FREE and _is_conv_bias(key, slot)]
+    biased = [
+        key
+        for key, slot in found.slots.items()
+        if family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER) and _is_conv_bias(key, slot)
+    ]
     plain = (torch_names.RESNET, torch_names.DENSE) if layout == "torchvision" else None
     problem = (
         f"it has no names for {', '.join(foreign[:3])}"

@@ -270,6 +270,15 @@ class TestAdapting:
         assert files.same_numbers(fresh, model)
 
 
+def test_a_transformer_is_written(tmp_path):
+    """Its patches are a convolution with a bias, in timm too."""
+    settings = dict(dim=32, depths=(2,), num_heads=2, patch_size=8, position_grid=(4, 4), input_shape=(32, 32, 3), classes=5)
+    model, fresh = files.filled(keras_resnet.models.vit(**settings), 3), keras_resnet.models.vit(**settings)
+    keras_resnet.save_weights(model, tmp_path / "model.safetensors")
+    keras_resnet.load_weights(fresh, tmp_path / "model.safetensors")
+    assert files.same_numbers(fresh, model)
+
+
 def test_what_another_library_has_no_place_for_is_not_written(tmp_path):
     for name, layout in (("resnet50v1", "timm"), ("resnet50v2", "torchvision"), ("vit_tiny_patch16_224", "keras"), ("resnet50", "keras")):
         model = keras_resnet.create_model(name, input_shape=(32, 32, 3) if "resnet" in name else (224, 224, 3))
