@@ -22,7 +22,7 @@ small = functools.partial(cifar_resnet, depths=(1, 2, 1), widths=(4, 8, 12))
     ("make", "size", "strides"),
     [
         (keras_resnet.ResNet20, 16, (1, 2, 4)),
-        (keras_resnet.ResNet18, 32, (4, 8, 16, 32)),
+        (functools.partial(keras_resnet.ResNet18, weights=None), 32, (4, 8, 16, 32)),
         (functools.partial(tiny, residual_scale="1/sqrt(N)", stochastic_depth=0.2, remat=True), 33, (4, 8)),
         (functools.partial(small, shortcut=None, activation="gelu", zero_padding="both"), 15, (1, 2, 4)),
         (functools.partial(tiny, stem="tiered", stem_pool="conv", shortcut="avg_pool", attention="se"), 33, (4, 8)),
