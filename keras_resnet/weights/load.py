@@ -134,10 +134,10 @@ def _plan(layout: rename.Layout, tensors: dict[str, read.Tensor], adapt: bool) -
         unused = f"{unused}|{layout.head}"
         for key in head:
             del slots[key]
-    for key, slot in slots.items():
-        colours = slot.of_channels(3)
-        if adapt and slot.part == "first" and key in tensors and tensors[key].shape == colours.shape != slot.shape:
-            adapted.append(f"first convolution for {slot.variable.shape[2]} channels made from 3")
+    for key in [key for key, slot in slots.items() if adapt and slot.part == "first" and key in tensors]:
+        colours = slots[key].of_channels(3)
+        if tensors[key].shape == colours.shape != slots[key].shape:
+            adapted.append(f"first convolution for {colours.variable.shape[2]} channels made from 3")
             slots[key] = colours
     biases = {}
     for bias, mean in layout.biases.items():

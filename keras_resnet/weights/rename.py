@@ -75,8 +75,8 @@ class Layout:
 
 def torch_layout(model: keras.Model) -> Layout:
     """As timm and torchvision keep it: `.safetensors`, `.pth`."""
-    family = family_of(model)
-    slots = {key: _slot(model, variable, family, key, _torch_axes(variable)) for key, variable in torch_keys(model).items()}
+    family, first = family_of(model), _first(model)
+    slots = {key: _slot(first, variable, family, key, _torch_axes(variable)) for key, variable in torch_keys(model).items()}
     return Layout(slots, family.head, torch_names.IGNORED, torch_names.SPELLINGS)
 
 
@@ -84,11 +84,11 @@ def keras_layout(model: keras.Model) -> Layout:
     """As keras.applications keeps it: `.h5`. Raises where it has no such network."""
     kind = family_of(model)
     families = {
-        id(torch_names.RESNET): keras_names.KERAS_RESNET,
-        id(torch_names.PREACTIVATION): keras_names.KERAS_PREACTIVATION,
-        id(torch_names.DENSE): keras_names.KERAS_DENSE,
+        torch_names.RESNET: keras_names.KERAS_RESNET,
+        torch_names.PREACTIVATION: keras_names.KERAS_PREACTIVATION,
+        torch_names.DENSE: keras_names.KERAS_DENSE,
     }
-    family = families.get(id(kind))
+    family = families.get(kind)
     problem = "has no such network" if family is None else _no_original(model)
     if family is None or problem:
         raise ValueError(
@@ -96,9 +96,10 @@ def keras_layout(model: keras.Model) -> Layout:
             "resnet152v1, resnet50v2, resnet101v2, resnet152v2, densenet121, densenet169, densenet201, resnext50_32x4d, resnext101_32x4d."
         )
     named = _named(model, family, keras_names.LEAVES, "/")
-    slots = {key: _keras_slot(model, variable, family, key) for key, variable in named.items()}
+    first, grouped = _first(model), _grouped(model)
+    slots = {key: _keras_slot(first, grouped, variable, family, key) for key, variable in named.items()}
     biases = {}
-    if kind is torch_names.RESNET and not _grouped(model):  # its plain ResNets have a bias before each norm
+    if kind is torch_names.RESNET and not grouped:  # its plain ResNets have a bias before each norm
         for key in slots:
             if key.endswith("_conv/kernel") and key.replace("kernel", "bias") not in slots:
                 biases[key.replace("kernel", "bias")] = key.replace("_conv/kernel", "_bn/moving_mean")
@@ -107,8 +108,8 @@ def keras_layout(model: keras.Model) -> Layout:
 
 def own_layout(model: keras.Model, variables: Mapping[str, keras.Variable], head: str, ignored: str) -> Layout:
     """As Keras keeps it: `.weights.h5`, `.keras`; `variables` by their keys there."""
-    family = Family((), head)
-    slots = {key: _slot(model, variable, family, key, tuple(range(len(variable.shape)))) for key, variable in variables.items()}
+    family, first = Family((), head), _first(model)
+    slots = {key: _slot(first, variable, family, key, tuple(range(len(variable.shape)))) for key, variable in variables.items()}
     return Layout(slots, head, ignored)
 
 
@@ -117,9 +118,9 @@ def bit_layout(model: keras.Model) -> Layout:
     family = keras_names.BIT
     if family_of(model) is not torch_names.PREACTIVATION or any("moving_mean" in v.path for v in model.weights):
         raise ValueError(f"Big Transfer has no network such as {model.name!r}. Its networks are {', '.join(BIT_NETWORKS)}.")
-    slots = {}
+    slots, first = {}, _first(model)
     for key, variable in _named(model, family, keras_names.LEAVES, "/").items():
-        slot = _slot(model, variable, family, key, tuple(range(len(variable.shape))))
+        slot = _slot(first, variable, family, key, tuple(range(len(variable.shape))))
         if slot.part == "head" and len(variable.shape) == 2:  # a 1x1 convolution there
             shape = tuple(variable.shape)
             slot = dataclasses.replace(
@@ -211,7 +212,7 @@ def _places(found: dict, layer: Any, transformers: int) -> dict[str, Any]:
     )
 
 
-def _slot(model: keras.Model, variable: keras.Variable, family: Family, key: str, axes: tuple[int, ...]) -> Slot:
+def _slot(first: Any, variable: keras.Variable, family: Family, key: str, axes: tuple[int, ...]) -> Slot:
     """A variable that its source keeps with its axes in the order `axes`, and axes of length 1 behind where the family says so."""
     ones = next((count for pattern, count in family.trailing if re.fullmatch(pattern, key)), 0)
     return Slot(
@@ -220,14 +221,18 @@ def _slot(model: keras.Model, variable: keras.Variable, family: Family, key: str
         axes,
         lambda array: np.transpose(array.reshape(array.shape[: len(axes)]), np.argsort(axes)),
         lambda array: np.transpose(array, axes).reshape(*(array.shape[i] for i in axes), *(1,) * ones),
-        _part(model, variable, family, key),
+        _part(first, variable, family, key),
     )
 
 
-def _part(model: keras.Model, variable: keras.Variable, family: Family, key: str) -> str:
+def _first(model: keras.Model) -> Any:
+    """The kernel of the convolution that sees the image; None where there is none."""
+    return next((v for v in model.weights if v.path.endswith("kernel") and len(v.shape) == 4), None)
+
+
+def _part(first: Any, variable: keras.Variable, family: Family, key: str) -> str:
     if re.fullmatch(family.head, key):
         return "head"
-    first = next((v for v in model.weights if v.path.endswith("kernel") and len(v.shape) == 4), None)
     return "first" if variable is first else ""
 
 
@@ -253,10 +258,10 @@ def _no_original(model: keras.Model) -> str:
     return ""
 
 
-def _keras_slot(model: keras.Model, variable: keras.Variable, family: Family, key: str) -> Slot:
+def _keras_slot(first: Any, grouped: bool, variable: keras.Variable, family: Family, key: str) -> Slot:
     """As it is; but the ResNeXts' grouped kernels stand there as depthwise ones, whose outputs it sums (see `_from_depthwise`)."""
-    slot = _slot(model, variable, family, key, tuple(range(len(variable.shape))))
-    if not (_grouped(model) and key.endswith("_2_conv/kernel")):
+    slot = _slot(first, variable, family, key, tuple(range(len(variable.shape))))
+    if not (grouped and key.endswith("_2_conv/kernel")):
         return slot
     height, width, inner, channels = variable.shape
     groups = channels // inner

@@ -80,9 +80,7 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
     blocks = [layer for layer in model.layers if isinstance(layer, Residual)]
     early = [block.name for block in blocks if block.strides > 1 and getattr(block, "strides_in", "3x3") != "3x3"]
     biased = [
-        key
-        for key, slot in found.slots.items()
-        if family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER) and _is_conv_bias(key, slot)
+        key for key, slot in found.slots.items() if family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER) and _is_conv_bias(slot)
     ]
     plain = (torch_names.RESNET, torch_names.DENSE) if layout == "torchvision" else None
     problem = (
@@ -106,7 +104,7 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _is_conv_bias(key: str, slot: rename.Slot) -> bool:
+def _is_conv_bias(slot: rename.Slot) -> bool:
     parts = slot.variable.path.split("/")
     return parts[-1] == "bias" and parts[-2].startswith("conv") and slot.part != "head"
 
@@ -118,7 +116,7 @@ def _keras_arrays(model: keras.Model) -> dict[str, dict[str, np.ndarray]]:
     for key, slot in found.slots.items():
         layer, _, leaf = key.partition("/")
         arrays.setdefault(layer, {})[leaf] = _array(slot)
-        mean = next((mean for bias, mean in found.biases.items() if bias == f"{layer}/bias"), None)
+        mean = found.biases.get(f"{layer}/bias")
         if mean is not None:
             arrays[layer]["bias"] = np.zeros(found.slots[mean].shape, "float32")
     return {layer: arrays[layer] for layer in sorted(arrays, key=lambda name: keras_names.place(name, list(arrays)))}

@@ -63,9 +63,7 @@ def resolve(model_name: str, weights: Any, include_top: bool = True) -> Source:
     file, digest = checkpoint.file, checkpoint.digest
     if not include_top and checkpoint.headless_file:
         file, digest = checkpoint.headless_file, checkpoint.headless_digest
-    settings: dict[str, Any] = dict(classes=checkpoint.classes) if checkpoint.classes else {}
-    if checkpoint.input_size != 224:
-        settings["size"] = checkpoint.input_size
+    settings = _settings(checkpoint)
     if checkpoint.source == "keras":
         settings["norm_epsilon"] = 1.001e-5
 
@@ -77,6 +75,12 @@ def resolve(model_name: str, weights: Any, include_top: bool = True) -> Source:
         return download.download(checkpoint.location.rpartition("/")[0] + f"/{file}", digest)
 
     return Source(fetch, checkpoint, settings)
+
+
+def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The classes and the size of image that a network for these weights is built with, where they are not its own."""
+    classes = {"classes": checkpoint.classes} if checkpoint.classes else {}
+    return {**classes, **({"size": checkpoint.input_size} if checkpoint.input_size != 224 else {})}
 
 
 def _is_path(weights: str) -> bool:
@@ -125,10 +129,7 @@ def _of_hub(model_name: str, weights: str) -> Source:
         checkpoint = _checkpoint(model_name, repository, revision, {**config, **details})
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise ValueError(f"The configuration of {weights!r} holds what timm would not write ({error!r}).") from error
-    if checkpoint.classes:
-        settings["classes"] = checkpoint.classes
-    if checkpoint.input_size != 224:
-        settings["size"] = checkpoint.input_size
+    settings |= _settings(checkpoint)
 
     def fetch() -> pathlib.Path:
         from keras_resnet.weights import download
