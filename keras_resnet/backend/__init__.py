@@ -32,6 +32,7 @@ __all__ = [
     "global_average_pool2d",
     "group_norm",
     "inner_format",
+    "kept",
     "layer_norm",
     "max_pool2d",
     "prepare_kernel",
@@ -103,6 +104,7 @@ dense = _choose("dense")
 global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
+kept = getattr(_twin, "kept", reference.kept)
 layer_norm = _choose("layer_norm")
 standardize_kernel = _choose("standardize_kernel")
 turn = _choose("turn")

@@ -195,6 +195,11 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     return best.astype(x.dtype)
 
 
+def kept(variable):
+    """The array itself, which nothing changes: to copy those of a ResNet-50 compiles 28 programs, 0.4 of 0.54 s of loading it."""
+    return variable.value
+
+
 def scan(step, x, rows):
     """As one compiled step in a loop. A training step of PreResNet-1001, batch 8, two cores: after four minutes of compiling block by block
     XLA held 21 GiB and was not done; so it takes 57 s and 6 GiB, once, and then 6.7 s a step.

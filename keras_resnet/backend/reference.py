@@ -52,6 +52,11 @@ def adopt(values: Any, dtype: str | None) -> Tensor:
     return ops.convert_to_tensor(values, dtype=dtype)
 
 
+def kept(variable: keras.Variable) -> Tensor:
+    """A variable's value now, which stays what it is whatever is assigned later."""
+    return keras.ops.copy(variable.value)
+
+
 def prepare_kernel(kernel: keras.Variable) -> None:
     """Stores a fresh kernel as this backend likes it best. Values and logical shape stay as they are."""
 

@@ -15,6 +15,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_resnet import backend
 from keras_resnet.layers.configured import check_flag
 from keras_resnet.weights import read, read_hdf5, rename
 
@@ -71,9 +72,8 @@ def load_weights(model: keras.Model, weights: str | os.PathLike, adapt: bool = F
         before: dict[str, Any] = {}
         try:
             for key, slot in plan.slots.items():
-                array = plan.value(key)
-                before[key] = keras.ops.copy(slot.variable.value)
-                slot.variable.assign(array)
+                before[key] = backend.kept(slot.variable)
+                slot.variable.assign(plan.value(key))
         except BaseException:
             for key, array in before.items():
                 plan.slots[key].variable.assign(array)

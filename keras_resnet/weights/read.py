@@ -115,14 +115,37 @@ def _damage_named(path: pathlib.Path) -> Iterator[None]:
 
 
 def _safetensors(stack: contextlib.ExitStack, path: pathlib.Path) -> dict[str, Tensor]:
-    file = stack.enter_context(safetensors.safe_open(os.fspath(path), framework="numpy"))
+    mapped = stack.enter_context(_Mapped(path))
     tensors = {}
-    for key in file.keys():  # noqa: SIM118
-        part = file.get_slice(key)
+    for key in mapped.file.keys():  # noqa: SIM118
+        part = mapped.file.get_slice(key)
         kind = re.match(r"(BF|F|I|U)\d", str(part.get_dtype()))
         dtype = {"BF": "bfloat", "F": "float", "I": "int", "U": "uint"}[kind[1]] if kind else str(part.get_dtype())
-        tensors[key] = Tensor(tuple(part.get_shape()), dtype, functools.partial(file.get_tensor, key))
+        tensors[key] = Tensor(tuple(part.get_shape()), dtype, functools.partial(mapped.read, key))
     return tensors
+
+
+class _Mapped:
+    """A file of safetensors, mapped anew after every `SPAN` bytes read: pages once read count as this process's until their map closes."""
+
+    SPAN = 4 * 2**20
+
+    def __init__(self, path: pathlib.Path):
+        self.path, self.count, self.file = path, 0, safetensors.safe_open(os.fspath(path), framework="numpy")
+
+    def __enter__(self) -> "_Mapped":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.file.__exit__(*error)
+
+    def read(self, key: str) -> np.ndarray:
+        if self.count > self.SPAN:
+            self.__exit__(None, None, None)
+            self.count, self.file = 0, safetensors.safe_open(os.fspath(self.path), framework="numpy")
+        array = self.file.get_tensor(key)
+        self.count += array.nbytes
+        return array
 
 
 def _npz(stack: contextlib.ExitStack, path: pathlib.Path, limit: int) -> dict[str, Tensor]:
