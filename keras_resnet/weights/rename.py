@@ -220,7 +220,7 @@ def _slot(first: Any, variable: keras.Variable, family: Family, key: str, axes: 
         (*(variable.shape[i] for i in axes), *(1,) * ones),
         axes,
         lambda array: np.transpose(array.reshape(array.shape[: len(axes)]), np.argsort(axes)),
-        lambda array: np.transpose(array, axes).reshape(*(array.shape[i] for i in axes), *(1,) * ones),
+        lambda array: np.transpose(array, axes).reshape((*(array.shape[i] for i in axes), *(1,) * ones)),
         _part(first, variable, family, key),
     )
 
