@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-full lint bench stubs docs hooks clean
+.PHONY: demo test test-full test-alone lint bench stubs docs hooks clean
 
 # JAX is the lightest backend to install; any other by KERAS_BACKEND=torch or tensorflow.
 demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
@@ -20,10 +20,24 @@ test: $(VENV)/.dev lint
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 # What takes minutes a test: the accuracy of the demo on every backend, the deepest networks.
-test-full: test
+test-full: test test-alone
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m full
 	KERAS_BACKEND=torch $(BIN)/python -m pytest -m full
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m full
+
+# Each backend as the only one, in an environment of its own beside .venv, with the package installed as users have it.
+test-alone: test-alone-jax test-alone-torch test-alone-tensorflow
+
+test-alone-%: $(VENV)-alone-%/.made
+	$(VENV)-alone-$*/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall .
+	KERAS_BACKEND=$* $(VENV)-alone-$*/bin/python tests/alone.py
+
+.PRECIOUS: $(VENV)-alone-%/.made
+$(VENV)-alone-%/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $*==$$(sed -n 's/^$*==//p' constraints.txt)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[$*]"
+	@touch $@
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -47,7 +61,7 @@ hooks: $(VENV)/.dev
 	git config core.hooksPath .githooks
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) $(VENV)-alone-* build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 
 $(VENV)/.demo-%: pyproject.toml constraints.txt | $(VENV)/.made
 	$(PIP) -e ".[demo,$*]"
