@@ -21,7 +21,8 @@ STATISTICS_SEED, BATCH = 1, 16
 
 def network(source: str, name: str, numbers: bool = True) -> torch.nn.Module:
     """The network of a source. Its numbers are drawn from the names of its tensors, its running statistics those of a batch of images."""
-    made = timm.create_model(name) if source == "timm" else getattr(torchvision.models, name)()
+    # Some transformers, of which no file has a head, timm makes without.
+    made = timm.create_model(name, num_classes=1000) if source == "timm" else getattr(torchvision.models, name)()
     return _numbered(made).eval() if numbers else made.eval()
 
 
