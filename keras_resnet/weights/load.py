@@ -18,6 +18,7 @@ import numpy as np
 from keras_resnet import backend
 from keras_resnet.layers.configured import check_flag
 from keras_resnet.weights import read, read_hdf5, rename
+from keras_resnet.weights.shown import shown
 
 # In Keras's files, and part of training rather than of the network: the optimizer's state, and where random numbers stand.
 NOT_WEIGHTS = r"(optimizer|vars)/.*|.*seed_generator/vars/0"
@@ -117,7 +118,7 @@ def _spelled(path: pathlib.Path, tensors: dict[str, read.Tensor], layout: rename
     for key, tensor in tensors.items():
         spelled = layout.spelled(key)
         if spelled in found:
-            raise ValueError(f"The weights in {str(path)!r} hold {spelled!r} twice, under names that mean the same.")
+            raise ValueError(f"The weights in {str(path)!r} hold {shown(spelled)!r} twice, under names that mean the same.")
         found[spelled] = tensor
     return found
 
@@ -200,8 +201,8 @@ def check_fit(path: pathlib.Path, name: str, shapes: dict[str, tuple], tensors: 
         problems = [
             _listing("missing in the file", missing, lambda key: _nearest(key, left_over)),
             _listing("left over in the file", left_over, lambda key: _nearest(key, missing)),
-            _listing("of another shape", misshapen, lambda key: f" (file {tensors[key].shape}, model {shapes[key]})"),
-            _listing("not numbers", wrong_type, lambda key: f" ({tensors[key].dtype})"),
+            _listing("of another shape", misshapen, lambda key: f" (file {shown(tensors[key].shape)}, model {shapes[key]})"),
+            _listing("not numbers", wrong_type, lambda key: f" ({shown(tensors[key].dtype)})"),
         ]
         raise ValueError(
             f"The weights in {str(path)!r} do not fit the model {name!r}, which stays as it was.\n"
@@ -231,11 +232,11 @@ def _check_numbers(path: pathlib.Path, name: str, plan: _Plan) -> None:
 def _listing(what: str, keys: list[str], remark: Any) -> str:
     if not keys:
         return ""
-    lines = [f"  {key}{remark(key)}" for key in keys[:LISTED]]
+    lines = [f"  {shown(key)}{remark(key)}" for key in keys[:LISTED]]
     more = f"\n  ... and {len(keys) - LISTED} more" if len(keys) > LISTED else ""
     return f"{len(keys)} {what}:\n" + "\n".join(lines) + more
 
 
 def _nearest(key: str, others: list[str]) -> str:
     close = difflib.get_close_matches(key, others[:2000], n=1, cutoff=0.6)
-    return f" (nearest: {close[0]})" if close else ""
+    return f" (nearest: {shown(close[0])})" if close else ""

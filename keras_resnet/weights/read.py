@@ -3,13 +3,12 @@
 import contextlib
 import dataclasses
 import functools
+import json
 import math
 import os
 import pathlib
-import pickle
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,31 +16,13 @@ import numpy as np
 import safetensors
 
 from keras_resnet.weights import read_hdf5, read_pickle
+from keras_resnet.weights.shown import shown
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".npz", ".weights.h5", ".h5", ".keras")
 PICKLES = (".pth", ".pt", ".bin", ".th")
 # What a file may unpack to beyond 64 bytes a number (the state of any optimizer fits in those): names and chunks.
 SPARE_BYTES = 64 * 2**20
-DAMAGE = (
-    OSError,
-    RuntimeError,
-    ValueError,
-    TypeError,
-    KeyError,
-    AttributeError,
-    IndexError,
-    NotImplementedError,
-    EOFError,
-    MemoryError,
-    SyntaxError,
-    OverflowError,
-    RecursionError,
-    AssertionError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-    zlib.error,
-    safetensors.SafetensorError,
-)
+MOST_HEADER = 2**24  # bytes, of 160,000 tensors; safetensors allows 100 MB, which would take 1 GB to look through
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,12 +90,13 @@ def _damage_named(path: pathlib.Path) -> Iterator[None]:
         yield
     except read_pickle.NotReadable as error:
         raise ValueError(f"The weights file {str(path)!r} is a pickle, and is not read here. {error}") from error
-    except DAMAGE as error:
-        said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    except Exception as error:  # the readers of three libraries: there is no list of what they raise
+        said = shown(error.args[0] if isinstance(error, KeyError) and error.args else error, 300)
         raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or of another kind ({said}).") from error
 
 
 def _safetensors(stack: contextlib.ExitStack, path: pathlib.Path) -> dict[str, Tensor]:
+    _check_header(path)
     mapped = stack.enter_context(_Mapped(path))
     tensors = {}
     for key in mapped.file.keys():  # noqa: SIM118
@@ -123,6 +105,23 @@ def _safetensors(stack: contextlib.ExitStack, path: pathlib.Path) -> dict[str, T
         dtype = {"BF": "bfloat", "F": "float", "I": "int", "U": "uint"}[kind[1]] if kind else str(part.get_dtype())
         tensors[key] = Tensor(tuple(part.get_shape()), dtype, functools.partial(mapped.read, key))
     return tensors
+
+
+def _check_header(path: pathlib.Path) -> None:
+    """Raises where a name of the header is there twice: safetensors takes either, unseen. All else it checks itself."""
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > min(os.path.getsize(path), MOST_HEADER):
+            raise ValueError(f"its header says to have {size:,} bytes")
+        json.loads(file.read(size), object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen = dict(pairs)
+    if len(seen) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{shown(next(name for name in names if names.count(name) > 1))!r} is in it twice")
+    return seen
 
 
 class _Mapped:
@@ -155,14 +154,14 @@ def _npz(stack: contextlib.ExitStack, path: pathlib.Path, limit: int) -> dict[st
     for info in archive.infolist():
         key = info.filename.removesuffix(".npy")
         if key in tensors:
-            raise ValueError(f"{key!r} is in it twice")
+            raise ValueError(f"{shown(key)!r} is in it twice")
         with archive.open(info) as member:
             version = np.lib.format.read_magic(member)
             header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, _, dtype = header(member)
         size = math.prod(shape) * dtype.itemsize
         if size > limit or info.file_size > limit:
-            raise ValueError(f"{key!r} unpacks to {max(size, info.file_size):,} bytes, this model needs at most {limit:,}")
+            raise ValueError(f"{shown(key)!r} unpacks to {max(size, info.file_size):,} bytes, this model needs at most {limit:,}")
         tensors[key] = Tensor(tuple(shape), dtype.name, functools.partial(_npy, archive, info))
     return tensors
 

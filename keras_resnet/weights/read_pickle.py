@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from keras_resnet.weights import scan_pickle
+from keras_resnet.weights.shown import shown
+
 SAFE_SINCE = (2, 10)  # `weights_only=True` before it let code run: CVE-2025-32434 (2.5), CVE-2026-24747 (2.9)
 NESTS = ("state_dict", "model_state_dict", "model", "state_dict_ema", "model_ema", "ema", "net", "network")
 CONVERT = (
@@ -38,9 +41,13 @@ def tensors(path: pathlib.Path, limit: int) -> dict[str, tuple[tuple, str, Calla
             size = sum(info.file_size for info in archive.infolist())
             if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()) or size > max(limit, 2 * os.path.getsize(path)):
                 raise ValueError(f"it unpacks to {size:,} bytes, this model needs at most {limit:,}")
-    with open(path, "rb") as file:
-        if not is_archive and file.read(2)[:1] != b"\x80":
-            raise ValueError("it does not begin as PyTorch's files do")
+        scan_pickle.check_archive(path)
+    else:
+        with open(path, "rb") as file:
+            if file.read(1) != b"\x80":
+                raise ValueError("it does not begin as PyTorch's files do")
+            file.seek(0)
+            scan_pickle.check_sequence(file)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of pickles in another protocol, which it may refuse in the next step
         content = torch.load(path, map_location="cpu", weights_only=True, **(dict(mmap=True) if is_archive else {}))
@@ -78,11 +85,11 @@ def _state_dict(content: Any, torch: Any) -> dict[str, Any]:
     found = {}
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, torch.Tensor):
-            raise ValueError(f"its entry {str(key)[:80]!r} is no tensor")
+            raise ValueError(f"its entry {shown(key, 80)!r} is no tensor")
         if value.layout != torch.strided or value.is_quantized or value.device.type != "cpu":
-            raise ValueError(f"its entry {key[:80]!r} is no plain tensor")
+            raise ValueError(f"its entry {shown(key, 80)!r} is no plain tensor")
         if value.numel() * value.element_size() > max(value.untyped_storage().nbytes(), 0):
-            raise ValueError(f"its entry {key[:80]!r} says to be larger than its numbers are")
+            raise ValueError(f"its entry {shown(key, 80)!r} says to be larger than its numbers are")
         found[key] = value
     return found
 
