@@ -18,6 +18,8 @@ class ConfiguredLayer(keras.layers.Layer):
     A subclass's `__init__` ends in `self.keep(locals())`.
     """
 
+    adapts_statistics = False  # whether batch normalization inside moves its statistics also where it is frozen
+
     def keep(self, arguments: dict) -> None:
         """Stores the arguments of the calling constructor as attributes; activations and data formats in their full form."""
         for name in _parameters(arguments["__class__"]):
@@ -72,6 +74,8 @@ class ConfiguredLayer(keras.layers.Layer):
     def build_child(self, child: keras.layers.Layer, channels: int) -> None:
         """Builds a child for images of any size in the inner format."""
         first = self.inner_format == "channels_first"
+        if self.adapts_statistics:
+            child.adapts_statistics = True
         child.build((None, channels, None, None) if first else (None, None, None, channels))
 
     def finish_build(self) -> None:
@@ -90,7 +94,17 @@ class ConfiguredLayer(keras.layers.Layer):
                 arguments.update({name: getattr(self, name) for name in _parameters(base)})
         if callable(arguments.get("activation")):
             arguments["activation"] = keras.activations.serialize(arguments["activation"])
+        if self.adapts_statistics:
+            arguments["adapts_statistics"] = True
         return {**super().get_config(), **arguments}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "ConfiguredLayer":
+        config = dict(config)
+        adapts = config.pop("adapts_statistics", False)
+        layer = super().from_config(config)
+        layer.adapts_statistics = adapts
+        return layer
 
 
 def _parameters(cls: type) -> list[str]:

@@ -19,7 +19,7 @@ def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation
         conv.folded.clear()
     relu = activation is keras.activations.relu
     batch_norm = isinstance(norm, BatchNormalization)
-    by_statistics = training and batch_norm and norm.trainable
+    by_statistics = training and batch_norm and norm.moves
     if by_statistics or (norm is not None and not batch_norm):
         y = backend.conv2d(x, *conv.operands(), *conv.settings())
         y = _normalize(y, norm, training)

@@ -18,7 +18,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     ones. PyTorch and TensorFlow's fused kernel move the variance by the unbiased estimate n / (n - 1), Keras by the biased one: here it is
     the former everywhere, so that a network trained on one backend has the statistics it would have on another.
 
-    Args: those of `keras.layers.BatchNormalization`; `renorm=True` is not supported. `trainable=False` freezes the statistics.
+    Args: those of `keras.layers.BatchNormalization`; `renorm=True` is not supported. `trainable=False` freezes the statistics too, unless
+    the attribute `adapts_statistics` is set, as `keras_resnet.freeze(..., statistics=False)` does: then gamma and beta alone are frozen.
 
     Input and output shape: any, with the channels on `axis`. The output has the layer's compute type; statistics are float32 inside.
 
@@ -27,6 +28,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167.
     """
+
+    adapts_statistics = False
 
     def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 1e-3, **kwargs: Any):
         check_number("momentum", momentum, 0)
@@ -38,7 +41,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if keras.backend.standardize_dtype(inputs.dtype) != self.compute_dtype:
             inputs = keras.ops.cast(inputs, self.compute_dtype)
-        if not (training and self.trainable):
+        if not (training and self.moves):
             return backend.batch_norm_inference(inputs, *self.operands(), axis=self.axis)
         gamma, beta, *_, epsilon = self.operands()
         statistics = (self.moving_mean, self.moving_variance, self.momentum)
@@ -49,6 +52,23 @@ class BatchNormalization(keras.layers.BatchNormalization):
                 f"The mask must have one dimension less than the inputs. Received: mask.shape={mask.shape}, inputs.shape={inputs.shape}."
             )
         return backend.batch_norm_training(inputs, gamma, beta, *statistics, epsilon, self.axis, mask, self.synchronized)
+
+    @property
+    def moves(self) -> bool:
+        """Whether training normalizes by the batch's statistics, and moves the layer's own."""
+        return self.trainable or self.adapts_statistics
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        return {**config, "adapts_statistics": True} if self.adapts_statistics else config
+
+    @classmethod
+    def from_config(cls, config: dict) -> "BatchNormalization":
+        config = dict(config)
+        adapts = config.pop("adapts_statistics", False)
+        layer = super().from_config(config)
+        layer.adapts_statistics = adapts
+        return layer
 
     def operands(self) -> tuple:
         """Gamma, beta, moving mean, moving variance as tensors, and epsilon, for the operations of `keras_resnet.backend`."""
