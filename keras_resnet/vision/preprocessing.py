@@ -139,11 +139,11 @@ class Preprocessing(ConfiguredLayer):
     def _resized(self, pictures: Any) -> Any:
         """`(n, channels, *size)` in float32, 0 to 255."""
         means = {"torch": self.mean, "tf": (0.5,) * 3, "caffe": [value / 255 for value in reversed(CAFFE_MEAN)]}[self.mode]
-        fill = _cycled([round(255 * value) for value in means], pictures.shape[-1])
+        fill = _cycled([round(255 * value) for value in means], int(pictures.shape[-1]))  # a tensor where PyTorch traces
         return resize(pictures, self.size, self.crop, self.crop_mode, self.interpolation, self.antialias, fill)
 
     def _normalized(self, x: Any) -> Any:
-        channels = x.shape[1]
+        channels = int(x.shape[1])
         if self.mode == "caffe":
             # Blue, green, red in each three channels; what is left over keeps its place.
             order = [i - i % 3 + (2 - i % 3) if i - i % 3 + 3 <= channels else i for i in range(channels)]

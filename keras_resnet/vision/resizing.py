@@ -37,7 +37,7 @@ def resize(x: Any, size: tuple[int, int], crop: float, crop_mode: str, interpola
     if rows.known:
         first, last = rows.needed(slice(None))
         x, rows = x[:, first:last], dataclasses.replace(rows, old=last - first, start=rows.start - first)
-    channels = x.shape[-1]
+    channels = int(x.shape[-1])
     # One tall matrix, made while a pixel has a byte: PyTorch would else copy every piece of it again.
     x = xp.reshape(xp.transpose(x, (0, 3, 1, 2)), (-1, columns.old))
     x = xp.reshape(_settled(xp, columns.product(xp, x, True), whole), (-1, channels, rows.old, size[1]))
@@ -93,11 +93,7 @@ class Band:
             dense = np.zeros((len(index), last - first), "float32")
             np.put_along_axis(dense, index, self.weights[rows], 1)
             return dense
-        pixels = keras.ops.arange(last, dtype="int32")
-        taps = keras.ops.shape(self.weights)[1]
-        place = pixels - keras.ops.expand_dims(self.start, 1)
-        held = keras.ops.take_along_axis(self.weights, keras.ops.clip(place, 0, taps - 1), 1)
-        return keras.ops.where((place >= 0) & (place < taps), held, 0.0)
+        return self.weights
 
     def product(self, xp: Any, x: Any, along_rows: bool) -> Any:
         """`x` with its last axis multiplied, or with the one before."""
@@ -124,8 +120,10 @@ def band(old: Any, new: Any, size: int, interpolation: str, antialias: bool) -> 
     place = xp.arange(size, dtype="int32") + _offset(xp, new, size)
     inside = (place >= 0) & (place < new)
     centres = (_cast(xp, place, "float64") + 0.5) * scale
-    taps = xp.minimum(2 * _cast(xp, xp.ceil(reach), "int32") + 1, old)
-    start = xp.clip(_cast(xp, xp.floor(centres - reach + 0.5), "int32"), 0, old - taps)
+    taps, start = old, xp.zeros_like(place)  # all pixels, or where they are known those that a row reaches
+    if known:
+        taps = np.minimum(2 * np.ceil(reach).astype("int32") + 1, old)
+        start = np.clip(np.floor(centres - reach + 0.5).astype("int32"), 0, old - taps)
     pixels = xp.expand_dims(start, 1) + xp.arange(taps, dtype="int32")
     distance = xp.abs(_cast(xp, pixels, "float64") + 0.5 - xp.expand_dims(centres, 1)) / wide
     weights = _kernel(xp, distance, interpolation)

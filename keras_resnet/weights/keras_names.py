@@ -5,6 +5,7 @@ import re
 from keras_resnet.weights.family import BLOCK, Family
 
 LEAVES = {leaf: leaf for leaf in ("kernel", "bias", "gamma", "beta", "moving_mean", "moving_variance")}
+EPSILON = 1.001e-5  # of all norms of keras.applications
 # Of an optimizer, in a file that was saved with it; and the head of files from before 2019.
 IGNORED = r"(optimizer_weights|optimizer)/.*"
 SPELLINGS = (

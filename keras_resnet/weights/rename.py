@@ -98,6 +98,12 @@ def keras_layout(model: keras.Model) -> Layout:
     named = _named(model, family, keras_names.LEAVES, "/")
     first, grouped = _first(model), _grouped(model)
     slots = {key: _keras_slot(first, grouped, variable, family, key) for key, variable in named.items()}
+    epsilon = next((layer.norm_epsilon for layer in model.layers if hasattr(layer, "norm_epsilon")), keras_names.EPSILON)
+    if epsilon < keras_names.EPSILON:  # a larger one is its builder's own, and would make variances negative
+        slots = {
+            key: _of_epsilon(slot, keras_names.EPSILON - epsilon) if key.endswith("moving_variance") else slot
+            for key, slot in slots.items()
+        }
     biases = {}
     if kind is torch_names.RESNET and not grouped:  # its plain ResNets have a bias before each norm
         for key in slots:
@@ -271,6 +277,11 @@ def _keras_slot(first: Any, grouped: bool, variable: keras.Variable, family: Fam
         to_ours=lambda array: _from_depthwise(array, groups),
         to_theirs=lambda array: _to_depthwise(array, groups),
     )
+
+
+def _of_epsilon(slot: Slot, more: float) -> Slot:
+    """A variance that stands in a file for norms with `more` epsilon: the sum of both is what counts, and stays."""
+    return dataclasses.replace(slot, to_ours=lambda array: array + more, to_theirs=lambda array: array - more)
 
 
 def _from_depthwise(array: np.ndarray, groups: int) -> np.ndarray:
