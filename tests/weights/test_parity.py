@@ -19,7 +19,7 @@ from tests.weights import files
 from tests.weights.parity import LEAST_SPREAD, LOGITS_SEED, OLD, answer, assert_same, built, cases, moved
 from tests.weights.test_parity_golden import BIT, bit_arrays
 
-# Networks of every kind, deep as published. None but the first of each line is in the quick run.
+# Networks of every kind, as deep as published, and whether the full run alone takes them.
 TIMM = {
     "resnet18": False,
     "resnet50": True,

@@ -25,41 +25,39 @@ def numbered(model: keras.Model) -> keras.Model:
     return model
 
 
-STATISTICS = ("moving_mean", "moving_variance")
-# Its DenseNets pad to the right and below alone, and so give other logits for timm's weights than timm: 4 % for densenet121.
+LEAVES = {
+    "kernel": "weight",
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+# Whether the full run alone takes them. Its DenseNets pad to the right and below alone, and so give other logits for timm's weights than
+# timm: 4 % for densenet121.
 KERAS_HUB = {"resnet18": False, "resnet50": True, "resnet101": True, "resnetv2_50": True}
+
+
+def timm_module(layer: str, preactivation: bool) -> str:
+    """timm's name of what KerasHub calls `layer`."""
+    block = re.fullmatch(r"stack(\d)_block(\d+)_(?:pre_activation|(\d))_(conv|bn)", layer)
+    if block is None:
+        return {"conv1_conv": "stem.conv" if preactivation else "conv1", "conv1_bn": "bn1", "post_bn": "norm"}[layer]
+    stage, number, place, kind = int(block[1]), block[2], int(block[3] or 0), block[4]
+    if preactivation:
+        return f"stages.{stage}.blocks.{number}." + (f"norm{place + 1}" if kind == "bn" else f"conv{place}" if place else "downsample.conv")
+    return f"layer{stage + 1}.{number}." + (f"{kind}{place}" if place else f"downsample.{0 if kind == 'conv' else 1}")
 
 
 def of_keras_hub(theirs: keras.Model, preactivation: bool) -> dict[str, np.ndarray]:
     """The numbers of KerasHub's network under timm's names, in PyTorch's layout."""
-    leaves = {
-        "kernel": "weight",
-        "gamma": "weight",
-        "beta": "bias",
-        "bias": "bias",
-        **dict(zip(STATISTICS, seeded.STATISTICS, strict=True)),
+    state = {
+        f"{timm_module(layer.name, preactivation)}.{LEAVES[variable.name]}": as_numpy(variable)
+        for layer in theirs.backbone.layers
+        for variable in layer.weights
     }
-    state = {}
-    for layer in theirs.backbone.layers:
-        block = re.fullmatch(r"stack(\d)_block(\d+)_(\d|pre_activation)_(conv|bn)", layer.name)
-        if block:
-            stack, number, place, kind = int(block[1]), block[2], block[3].replace("pre_activation", "0"), block[4]
-            if preactivation:
-                leaf = (
-                    "downsample.conv" if (place, kind) == ("0", "conv") else f"conv{place}" if kind == "conv" else f"norm{int(place) + 1}"
-                )
-                module = f"stages.{stack}.blocks.{number}.{leaf}"
-            else:
-                leaf = f"downsample.{['conv', 'bn'].index(kind)}" if place == "0" else f"{kind}{place}"
-                module = f"layer{stack + 1}.{number}.{leaf}"
-        else:
-            module = {"conv1_conv": "stem.conv" if preactivation else "conv1", "conv1_bn": "bn1", "post_bn": "norm"}.get(
-                layer.name, layer.name
-            )
-        for variable in layer.weights:
-            state[f"{module}.{leaves[variable.name]}"] = as_numpy(variable)
     head = theirs.output_dense
-    state |= {f"{'head.fc' if preactivation else 'fc'}.{leaves[variable.name]}": as_numpy(variable) for variable in head.weights}
+    state |= {f"{'head.fc' if preactivation else 'fc'}.{LEAVES[variable.name]}": as_numpy(variable) for variable in head.weights}
     order = {4: (3, 2, 0, 1), 2: (1, 0)}
     state = {key: np.ascontiguousarray(value.transpose(order.get(value.ndim, range(value.ndim)))) for key, value in state.items()}
     if preactivation:
