@@ -5,11 +5,12 @@ model = keras_resnet.ResNet50(weights=None, classes=10, input_shape=(224, 224, 3
 ```
 """
 
-from keras_resnet import backend, layers, models
+from keras_resnet import backend, layers, learning, models
+from keras_resnet.learning.freezing import freeze
 from keras_resnet.models.features import feature_info, features
 from keras_resnet.models.profile import profile
 from keras_resnet.vision.labels import decode_predictions
-from keras_resnet.vision.preprocessing import preprocessing
+from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.save import save_weights
 from keras_resnet.zoo import CONSTRUCTORS, create_model, list_models
@@ -18,12 +19,15 @@ globals().update(CONSTRUCTORS)  # ResNet18, ResNet50, ..., Plain56: one for each
 
 __version__ = "0.1.0"
 __all__ = [
+    "Preprocessing",
     "backend",
     "create_model",
     "decode_predictions",
     "feature_info",
     "features",
+    "freeze",
     "layers",
+    "learning",
     "list_models",
     "load_weights",
     "models",

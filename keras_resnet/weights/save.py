@@ -14,7 +14,6 @@ from keras_resnet.layers import Residual
 from keras_resnet.layers.configured import check_choice
 from keras_resnet.weights import keras_names, read_pickle, rename, torch_names
 
-LAYOUTS = ("timm", "torchvision", "keras")
 SUFFIXES = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetensors"), "keras": (".h5",)}
 
 
@@ -34,7 +33,7 @@ def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "tim
     """
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
-    check_choice("layout", layout, LAYOUTS)
+    check_choice("layout", layout, tuple(SUFFIXES))
     path = pathlib.Path(path).expanduser()
     allowed = SUFFIXES[layout]
     if path.suffix.lower() not in allowed or path.name.lower().endswith(".weights.h5"):

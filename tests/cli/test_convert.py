@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 import keras_resnet
+from keras_resnet.weights import save
+from keras_resnet_cli import converting
 from tests.cli.run import run
 
 
@@ -24,6 +26,11 @@ def folder(tmp_path_factory):
 
 LAYOUTS = [("timm", ".safetensors"), ("torchvision", ".safetensors")]
 LAYOUTS += [("torchvision", ".pth")] if keras.backend.backend() == "torch" else []
+
+
+def test_suffixes_are_the_librarys():
+    """Which the program says again, since to check a name it starts no backend."""
+    assert converting.LAYOUTS == save.SUFFIXES
 
 
 @pytest.mark.parametrize(("layout", "suffix"), LAYOUTS)
