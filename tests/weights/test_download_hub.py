@@ -14,8 +14,8 @@ import pytest
 from keras_resnet.weights import download as module
 from keras_resnet.weights.download import DownloadError, download_from_hub
 from tests.weights import local_server
+from tests.weights.download.downloading import WITHOUT_KERAS
 from tests.weights.local_server import CONTENT, OTHER, redirect, status
-from tests.weights.test_download import WITHOUT_KERAS
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="no backend takes part; runs with torch")
 

@@ -1,0 +1,1 @@
+"""Downloads: what servers, disks and other processes do to them."""
