@@ -45,6 +45,7 @@ __all__ = [
     "self_attention",
     "standardize_kernel",
     "turn",
+    "upsample2d",
     "use_reference",
 ]
 
@@ -108,6 +109,7 @@ kept = getattr(_twin, "kept", reference.kept)
 layer_norm = _choose("layer_norm")
 standardize_kernel = _choose("standardize_kernel")
 turn = _choose("turn")
+upsample2d = _choose("upsample2d")
 max_pool2d = _choose("max_pool2d")
 prepare_kernel = _choose("prepare_kernel")
 prepare_optimizer = _choose("prepare_optimizer")

@@ -213,6 +213,22 @@ def global_average_pool2d(x: Tensor, data_format: str = "channels_last") -> Tens
     return ops.cast(ops.mean(wide, spatial_axes(data_format)), x.dtype)
 
 
+def upsample2d(x: Tensor, size: tuple, method: str = "nearest", data_format: str = "channels_last") -> Tensor:
+    """A map of the height and width `size`: `"nearest"` takes pixel `i * old // new`, `"bilinear"` weighs by the pixels' centres.
+
+    Both as `torch.nn.functional.interpolate` with its defaults. `size` holds integers or, while TensorFlow traces, tensors.
+    """
+    if method == "bilinear":
+        return ops.image.resize(x, size, "bilinear", antialias=False, data_format=data_format)
+    for axis, new in zip(spatial_axes(data_format), size, strict=True):
+        old = ops.shape(x)[axis]
+        if isinstance(old, int) and isinstance(new, int) and new % old == 0:
+            x = x if new == old else ops.repeat(x, new // old, axis)
+        else:
+            x = ops.take(x, ops.arange(new) * old // new, axis)
+    return x
+
+
 def layer_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> Tensor:
     """Mean 0 and variance 1 over the last axis, then `gamma * x + beta`; float32 inside, the output has the type of `x`."""
     return ops.layer_normalization(x, gamma, beta, epsilon=epsilon)

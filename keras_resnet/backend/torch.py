@@ -250,6 +250,10 @@ def average_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     return reference.average_pool2d(x, pool_size, strides, padding, data_format)
 
 
+def upsample2d(x, size, method="nearest", data_format="channels_last"):
+    return _leave(F.interpolate(_enter(x, data_format), tuple(size), mode=method), data_format)
+
+
 def global_average_pool2d(x, data_format="channels_last"):
     """Sums bfloat16 in float32 registers; Keras copies the map to float32 first."""
     return x.mean(reference.spatial_axes(data_format))

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_number
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
@@ -27,6 +27,7 @@ class Transition(ConfiguredLayer):
         strides: 2, or 1 to keep the size; the mean is over 2x2 pixels all the same, so that every second one is what strides would give.
         dilation_rate: with strides 1, how far apart those pixels are: the dilation of the block before.
         dropout: share of the numbers behind the convolution that training sets to zero, from 0 to below 1.
+        normalizes: whether the norm and its activation are part of it; else they were a layer of their own in front, a `NormActivation`.
         norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and a convolution with a bias.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
@@ -48,6 +49,7 @@ class Transition(ConfiguredLayer):
         strides: int = 2,
         dilation_rate: int = 1,
         dropout: float = 0.0,
+        normalizes: bool = True,
         norm: str | None = "batch",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
@@ -62,6 +64,7 @@ class Transition(ConfiguredLayer):
             check_count("filters", filters)
         check_count("dilation_rate", dilation_rate)
         check_number("dropout", dropout, 0, 1)
+        check_flag("normalizes", normalizes)
         check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
@@ -70,7 +73,7 @@ class Transition(ConfiguredLayer):
         channels = self.expect(input_shape)
         if self._filters(channels) == 0:
             raise ValueError(f"`compression` leaves none of {channels} channels. Received: compression={self.compression!r}.")
-        self.norm_layer = create_norm(self, "norm", channels)
+        self.norm_layer = create_norm(self, "norm", channels) if self.normalizes else None
         self.conv = Conv2D(
             self._filters(channels),
             1,
@@ -84,7 +87,9 @@ class Transition(ConfiguredLayer):
         self.finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        y = norm_activation(self.enter(inputs), self.norm_layer, training, self.activation)
+        y = self.enter(inputs)
+        if self.normalizes:
+            y = norm_activation(y, self.norm_layer, training, self.activation)
         y = conv_norm(y, self.conv, None, training)
         if training and self.drop is not None:
             y = self.drop.call(y, training=True)

@@ -7,7 +7,7 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import BlurPooling2D, DenseBlock, MaxPooling2D, NormActivation, Stem, Transition
-from keras_resnet.layers.configured import check_choice, check_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag
 from keras_resnet.layers.dense_layer import check_dense
 from keras_resnet.layers.transition import check_compression
 from keras_resnet.models import network
@@ -29,6 +29,7 @@ def densenet(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
     include_top: bool = True,
@@ -59,6 +60,8 @@ def densenet(
         memory_efficient: as in `layers.DenseBlock`: memory for time.
         output_stride: how many pixels of the image the last map's step covers: 8, 16 or 32; dilation takes the place of the
             strides beyond it. `None` for all strides.
+        as_encoder: whether norm, convolution and mean of each transition are layers of their own, and the closing norm is without its
+            activation: `features` then gives the maps that a U-Net's decoder reads, as in segmentation_models.pytorch.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         include_top: whether to end in global mean and classifier.
@@ -100,6 +103,7 @@ def densenet(
         dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation),
         dropout,
         output_stride,
+        as_encoder,
         dict(data_format=data_format, dtype=dtype),
         size=224,
         include_top=include_top,
@@ -125,6 +129,7 @@ def cifar_densenet(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
     include_top: bool = True,
@@ -154,6 +159,8 @@ def cifar_densenet(
         memory_efficient: as in `layers.DenseBlock`: memory for time.
         output_stride: how many pixels of the image the last map's step covers: 1, 2 or 4; dilation takes the place of the
             strides beyond it. `None` for all strides.
+        as_encoder: whether norm, convolution and mean of each transition are layers of their own, and the closing norm is without its
+            activation: `features` then gives the maps that a U-Net's decoder reads, as in segmentation_models.pytorch.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         include_top: whether to end in global mean and classifier.
@@ -189,6 +196,7 @@ def cifar_densenet(
         dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation),
         dropout,
         output_stride,
+        as_encoder,
         dict(data_format=data_format, dtype=dtype),
         size=32,
         include_top=include_top,
@@ -210,10 +218,14 @@ def _build(
     norms: dict,
     dropout: float,
     output_stride: int | None,
+    as_encoder: bool,
     formats: dict,
     **head: Any,
 ) -> keras.Model:
     """What both families share: everything behind the stem."""
+    check_flag("as_encoder", as_encoder)
+    if as_encoder and head["include_top"]:
+        raise ValueError("`as_encoder` is for networks without top: pass include_top=False. Received: as_encoder=True.")
     output_stride = network.check_stages(depths, depths, output_stride, stem_stride)
     check_compression(compression)
     data_format = geometry.standardize_data_format(formats["data_format"], keras.config.image_data_format())
@@ -229,16 +241,19 @@ def _build(
             x = DenseBlock(depth, dilation_rate=dilation, dropout=dropout, name=f"stage{number}", **growth, **shared)(x)
             if number < len(depths):
                 halves = 2 * stride <= output_stride
+                if as_encoder:
+                    x = NormActivation(name=f"transition{number}_norm", **shared)(x)
                 x = Transition(
                     compression,
                     strides=2 if halves else 1,
                     dilation_rate=1 if halves else dilation,
                     dropout=dropout,
+                    normalizes=not as_encoder,
                     name=f"transition{number}",
                     **shared,
                 )(x)
                 stride, dilation = (2 * stride, dilation) if halves else (stride, 2 * dilation)
-        return NormActivation(name="post_norm", **shared)(x)
+        return NormActivation(name="post_norm", **{**shared, **({"activation": None} if as_encoder else {})})(x)
 
     return network.classifier(body, **head, **formats)
 

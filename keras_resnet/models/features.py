@@ -10,6 +10,8 @@ from keras_resnet.layers import PatchStem, TokenMap, Tokens
 from keras_resnet.layers.configured import check_flag
 from keras_resnet.models.walk import check_functional, is_channels_first
 
+# Of a DenseNet built as an encoder: the stage's map behind the norm that closes it.
+CLOSING = re.compile(r"transition(\d+)_norm|post_norm")
 STAGE = re.compile(r"(stage\d+)(_block\d+)?")  # the blocks of a stage, or one layer for the whole of it
 
 
@@ -29,7 +31,8 @@ def features(model: keras.Model, stem: bool = False) -> dict[str, keras.KerasTen
     pyramid(images)["stage3"]
     ```
 
-    In networks of pre-activated blocks and dense ones these are the sums and concatenations as they are, without a norm or an activation.
+    In networks of pre-activated blocks and dense ones these are the sums and concatenations as they are, without a norm or an activation;
+    in a DenseNet built with `as_encoder=True` with the norm behind them.
 
     Args:
         model: a network of the zoo, with or without top, also one read from a `.keras` file.
@@ -49,6 +52,8 @@ def features(model: keras.Model, stem: bool = False) -> dict[str, keras.KerasTen
             outputs[found[1]] = _as_map(layer.output, model)
         elif stem and layer.name == "stem":
             outputs["stem"] = layer.output
+        elif CLOSING.fullmatch(layer.name) and outputs and any(one.name == "transition1_norm" for one in model.layers):
+            outputs[list(outputs)[-1]] = layer.output
     if not outputs.keys() - {"stem"}:
         raise ValueError(
             f"The model {model.name!r} has no stages: no layer is named like 'stage1_block1'. Pass a network of keras_resnet itself; one "

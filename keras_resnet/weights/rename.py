@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resnet.layers import DenseBlock, NormFreeBottleneck, Residual, Stem, TransformerBlock
+from keras_resnet.layers import DecoderBlock, DenseBlock, NormFreeBottleneck, Residual, Stem, TransformerBlock
 from keras_resnet.weights import keras_names, torch_names
 from keras_resnet.weights.family import Family
 
@@ -77,7 +77,9 @@ def torch_layout(model: keras.Model) -> Layout:
     """As timm and torchvision keep it: `.safetensors`, `.pth`."""
     family, first = family_of(model), _first(model)
     slots = {key: _slot(first, variable, family, key, _torch_axes(variable)) for key, variable in torch_keys(model).items()}
-    return Layout(slots, family.head, torch_names.IGNORED, torch_names.SPELLINGS)
+    last = next((layer.name for layer in _decoder(model) if not layer.joins), None)
+    unused = "" if last is None else rf"|decoder\.blocks\.({last}|{len(_decoder(model)) - 1})\.attention1\..*"  # there, it is never called
+    return Layout(slots, family.head, torch_names.IGNORED + unused, torch_names.SPELLINGS)
 
 
 def keras_layout(model: keras.Model) -> Layout:
@@ -152,6 +154,11 @@ BIT_NETWORKS = (
 def family_of(model: keras.Model) -> Family:
     """The family whose names a model's variables have at timm."""
     kinds = [type(layer) for layer in model.layers]
+    encoder = _encoder_family(kinds)
+    return torch_names.with_decoder(encoder) if DecoderBlock in kinds else encoder
+
+
+def _encoder_family(kinds: list[type]) -> Family:
     if TransformerBlock in kinds:
         return torch_names.TRANSFORMER
     if DenseBlock in kinds:
@@ -229,6 +236,10 @@ def _slot(first: Any, variable: keras.Variable, family: Family, key: str, axes: 
         lambda array: np.transpose(array, axes).reshape((*(array.shape[i] for i in axes), *(1,) * ones)),
         _part(first, variable, family, key),
     )
+
+
+def _decoder(model: keras.Model) -> list:
+    return [layer for layer in model.layers if isinstance(layer, DecoderBlock)]
 
 
 def _first(model: keras.Model) -> Any:

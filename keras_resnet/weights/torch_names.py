@@ -72,7 +72,7 @@ DENSE = Family(
         (r"stem/(?P<kind>conv|norm)", "features.{kind}{deepest}"),
         (r"stem/(?P<kind>conv|norm)(?P<i>\d)", "features.{kind}{index}"),
         (r"stage(?P<s>\d+)/layer(?P<l>\d+)/(?P<child>\w+)", "features.denseblock{s}.denselayer{l}.{child}"),
-        (r"transition(?P<s>\d+)/(?P<child>\w+)", "features.transition{s}.{child}"),
+        (r"transition(?P<s>\d+)(_norm)?/(?P<child>\w+)", "features.transition{s}.{child}"),
         (r"post_norm/norm", "features.norm5"),
         (r"head", "classifier"),
     ),
@@ -95,3 +95,23 @@ TRANSFORMER = Family(
     ),
     head=r"head\..*",
 )
+# A decoder on an encoder, as segmentation_models.pytorch names both.
+DECODER = (
+    (r"up(?P<i>\d)/conv(?P<c>\d)", "decoder.blocks.{before}.conv{c}.0"),
+    (r"up(?P<i>\d)/norm(?P<c>\d)", "decoder.blocks.{before}.conv{c}.1"),
+    (r"up(?P<i>\d)/attention(?P<c>\d)/channel/fc1", "decoder.blocks.{before}.attention{c}.attention.cSE.1"),
+    (r"up(?P<i>\d)/attention(?P<c>\d)/channel/fc2", "decoder.blocks.{before}.attention{c}.attention.cSE.3"),
+    (r"up(?P<i>\d)/attention(?P<c>\d)/spatial", "decoder.blocks.{before}.attention{c}.attention.sSE.0"),
+    (r"(?P<place>x_\d_\d)/conv(?P<c>\d)", "decoder.blocks.{place}.conv{c}.0"),
+    (r"(?P<place>x_\d_\d)/norm(?P<c>\d)", "decoder.blocks.{place}.conv{c}.1"),
+    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/channel/fc1", "decoder.blocks.{place}.attention{c}.attention.cSE.1"),
+    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/channel/fc2", "decoder.blocks.{place}.attention{c}.attention.cSE.3"),
+    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/spatial", "decoder.blocks.{place}.attention{c}.attention.sSE.0"),
+    (r"head", "segmentation_head.0"),
+)
+
+
+def with_decoder(encoder: Family) -> Family:
+    """The names of a network that has such an encoder."""
+    inner = tuple((pattern, f"encoder.{target}") for pattern, target in encoder.modules if pattern != "head")
+    return Family((*inner, *DECODER), head=r"segmentation_head\..*", trailing=encoder.trailing)

@@ -1,0 +1,75 @@
+"""Joins the U-Nets with the zoo: a decoder on an encoder that is named, with or without published weights."""
+
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from keras_resnet.models.densenet import cifar_densenet, densenet
+from keras_resnet.models.unet import unet, unet_plus_plus
+from keras_resnet.weights import load
+from keras_resnet.zoo import ZOO, create_model
+
+_OF_ENCODER = """encoder: one of `list_models()`, such as `"resnet34"`, with weights behind a dot, `"resnet34.a1_in1k"`; or a network without
+            top, on whose own input the decoder is built.
+        encoder_weights: as `weights` in `create_model`: `None` for random ones, `"imagenet"`, a tag, a file. A named encoder's.
+        weights: a file for the whole network, as in `load_weights`: segmentation_models.pytorch's `.safetensors` too; or `None`.
+        input_shape: of an image, without the batch; height and width may be `None`. A named encoder's.
+        data_format, dtype: as in the encoder's builder. A named encoder's.
+        """
+
+
+def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+    """`builder` with an encoder by name, as a real function for `help()` and for editors."""
+
+    def construct(
+        encoder: str | keras.Model = "resnet34",
+        encoder_weights: Any = None,
+        weights: str | os.PathLike | None = None,
+        input_shape: Sequence | None = None,
+        data_format: str | None = None,
+        dtype: Any = None,
+        **settings: Any,
+    ) -> keras.Model:
+        of_encoder = dict(encoder_weights=encoder_weights, input_shape=input_shape, data_format=data_format, dtype=dtype)
+        allowed = inspect.signature(builder).parameters
+        unknown = [one for one in settings if one not in allowed]
+        if unknown:
+            raise TypeError(f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}.")
+        model = builder(encoder=_encoder(encoder, of_encoder), **settings)
+        if weights is not None:
+            load.load_weights(model, weights)
+        return model
+
+    own = [p.replace(kind=p.KEYWORD_ONLY) for key, p in inspect.signature(builder).parameters.items() if key != "encoder"]
+    signature = inspect.signature(construct)
+    given = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+    construct.__signature__ = signature.replace(parameters=[*given, *own])  # type: ignore[attr-defined]
+    construct.__name__ = construct.__qualname__ = name
+    construct.__module__ = "keras_resnet"
+    doc = inspect.getdoc(builder) or ""
+    start = doc.index("Args:")
+    construct.__doc__ = f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
+    return construct
+
+
+def _encoder(encoder: Any, settings: dict) -> keras.Model:
+    """The encoder itself, without top."""
+    if isinstance(encoder, keras.Model):
+        extra = [name for name, value in settings.items() if value is not None]
+        if extra:
+            raise ValueError(f"`{extra[0]}` is for an encoder that is named; this one is a model already, {encoder.name!r}.")
+        return encoder
+    name = encoder.partition(".")[0] if isinstance(encoder, str) else encoder
+    dense = name in ZOO and ZOO[name].builder in (densenet, cifar_densenet)
+    settings = dict(settings)
+    weights, shape = settings.pop("encoder_weights"), settings.pop("input_shape")
+    if shape is not None:
+        settings["input_shape"] = shape
+    return create_model(encoder, weights, include_top=False, **settings, **({"as_encoder": True} if dense else {}))
+
+
+UNet = _segmenter("UNet", unet)
+UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus)
