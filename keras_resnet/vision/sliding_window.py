@@ -95,7 +95,7 @@ def sliding_window(
     _check_finite(pictures, single)
     run = _runner(model, sides, batch_size, output, activation, first)
     parts = Blend(grid, sides, blend)
-    result = None
+    result = total = None
     jobs = list(itertools.product(range(len(pictures)), itertools.product(*grid), mirrored))
     with _bar(len(jobs), verbose) as bar:
         for chosen in _batches(jobs, batch_size):
@@ -104,8 +104,13 @@ def sliding_window(
             if result is None:
                 result = _result(out, (*pictures.shape[:-1], scores.shape[-1]), single, first)
             for (i, start, axes), score in zip(chosen, scores, strict=True):
-                weight = parts(start) if len(mirrored) == 1 else parts(start) / np.float32(len(mirrored))
-                _add(result[i], start, np.flip(score, axes) * weight[..., None])
+                unflipped = np.flip(score, axes)
+                if len(mirrored) > 1:  # the flips of a window come one after the other: their mean first, in double precision
+                    total = unflipped.astype("float64") if axes == mirrored[0] else total + unflipped
+                    if axes != mirrored[-1]:
+                        continue
+                    unflipped = (total / len(mirrored)).astype("float32")
+                _add(result[i], start, unflipped * parts(start)[..., None])
             bar.update(len(chosen))
     assert result is not None
     if out is not None:
@@ -268,7 +273,7 @@ def _add(result: np.ndarray, start: tuple[int, ...], score: np.ndarray) -> None:
         before, _ = margin(size, side)
         inside.append(slice(before, before + min(size, side)))
         place.append(slice(first, first + min(size, side)))
-    result[tuple(place)][...] += score[tuple(inside)]
+    result[tuple(place)] += score[tuple(inside)]
 
 
 def _batches(jobs: list, size: int) -> Iterator[list]:
