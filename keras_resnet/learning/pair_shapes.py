@@ -21,15 +21,13 @@ def check_pair(image: np.ndarray, mask: np.ndarray, where: str = "") -> None:
         raise ValueError(
             f"`image` must hold numbers in the shape (height, width, channels) or (depth, height, width, channels). {received}{hint}"
         )
-    if mask.ndim == image.ndim and mask.shape[:-1] == image.shape[:-1] and mask.shape[-1] != 1:
-        raise ValueError(
-            f"`mask` must hold one whole label a pixel, in the shape {image.shape[:-1]}; of one-hot masks pass mask.argmax(axis=-1), "
-            "and of masks in colours what label each colour is. "
-            f"{received}"
-        )
-    if mask.shape[: image.ndim - 1] != image.shape[:-1] or mask.ndim > image.ndim:
-        hint = " Of a picture without channels pass image[..., None]." if mask.shape == image.shape else ""
-        raise ValueError(f"`mask` must have the sizes of its image, {image.shape[:-1]}. {received}{hint}")
+    if mask.shape[: image.ndim - 1] != image.shape[:-1] or mask.ndim > image.ndim or mask.shape[image.ndim - 1 :] not in ((), (1,)):
+        hint = ""
+        if mask.shape[:-1] == image.shape[:-1]:
+            hint = " Of one-hot masks pass mask.argmax(axis=-1), and of masks in colours what label each colour is."
+        if mask.shape == image.shape:
+            hint += " Of a picture without channels pass image[..., None]."
+        raise ValueError(f"`mask` must hold one whole label for each pixel, in its image's sizes {image.shape[:-1]}. {received}{hint}")
     if mask.dtype.kind not in "uib":
         raise ValueError(
             f"`mask` must hold integers or booleans; whole numbers held as floats are cast by mask.astype('uint8'). {received}"
