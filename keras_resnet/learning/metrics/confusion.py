@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_resnet.layers.configured import check_choice
 from keras_resnet.learning.metrics.labels import LabelMetric, average
@@ -42,8 +41,10 @@ class ConfusionMetric(LabelMetric):
         if self.average == "images":
             self.count_images(truth, found, keep)
         places = keras.ops.where(keep, truth * self.classes + found, self.classes**2)
-        new = keras.ops.bincount(keras.ops.reshape(places, (-1,)), minlength=self.classes**2 + 1)[: self.classes**2]
-        low = self.counts.value[0] + keras.ops.reshape(keras.ops.cast(new, "int32"), (self.classes, self.classes))
+        places = keras.ops.reshape(places, (-1,))
+        # Not bincount, which Keras 3.15 does not trace on JAX.
+        new = keras.ops.segment_sum(keras.ops.ones_like(places), places, num_segments=self.classes**2 + 1)[: self.classes**2]
+        low = self.counts.value[0] + keras.ops.reshape(new, (self.classes, self.classes))
         self.counts.assign(keras.ops.stack([low % LIMB, self.counts.value[1] + low // LIMB]))
 
     def count_images(self, truth: Any, found: Any, keep: Any) -> None:
@@ -86,8 +87,8 @@ class ConfusionMetric(LabelMetric):
 
     def result(self) -> Any:
         if self.average == "pixels":
-            sums = (keras.ops.sum(values * self.counted.astype(np.float32)) for values in self.positives())
-            tp, fp, fn = sums
+            counted = keras.ops.convert_to_tensor(self.counted, dtype="float32")
+            tp, fp, fn = (keras.ops.sum(values * counted) for values in self.positives())
             filled = tp + fp + fn > 0
             score = keras.ops.where(filled, self.score(keras.ops.where(filled, tp, 1), fp, fn), 1)
             return self.finish(keras.ops.where(self.any_pixel(), score, 0))

@@ -36,6 +36,7 @@ class IoU(ConfusionMetric):
         data_format: str | None = None,
         **kwargs: Any,
     ):
+        kwargs["name"] = kwargs.get("name") or "iou"  # Keras would make io_u of it
         super().__init__(
             classes,
             ignore_index=ignore_index,

@@ -3,7 +3,6 @@
 from typing import Any
 
 import keras
-import numpy as np
 
 from keras_resnet.layers.configured import check_choice
 from keras_resnet.learning.losses.distance_transform import check_spacing, distances
@@ -52,7 +51,7 @@ class SurfaceMetric(LabelMetric):
         scores = keras.ops.where(some[0] & some[1], scores, worst)
         scores = keras.ops.where(some[0] | some[1], scores, 1.0 if self.higher_is_better else 0.0)
         counts = keras.ops.cast(some[0] | some[1], "float32") if self.empty == "skip" else keras.ops.ones_like(scores)
-        counts = counts * self.counted.astype(np.float32)
+        counts = counts * keras.ops.convert_to_tensor(self.counted, dtype="float32")
         self.totals.assign(self.totals.value + keras.ops.sum(scores * counts, axis=0))
         self.images.assign(self.images.value + keras.ops.sum(counts, axis=0))
 
