@@ -110,7 +110,8 @@ class PairAugmentation:
             raise ValueError(f"`chance` must be a number, or numbers by the names {', '.join(CHANCES)}. Received: chance={chance!r}.")
         for name, value in {"foreground": foreground, **{f"chance[{name!r}]": value for name, value in chances.items()}}.items():
             check_number(name, value, 0, math.nextafter(1, 2))
-        self.crop, self.foreground, self.flip = crop, foreground, flip
+        self.crop, self.foreground = crop, foreground
+        self.flip = bool(flip) if isinstance(flip, np.bool_) else flip
         self.scale, self.rotation, self.elastic, self.elastic_spacing = scale, rotation, elastic, int(elastic_spacing)
         self.brightness, self.contrast, self.gamma, self.noise, self.blur = brightness, contrast, gamma, noise, blur
         self.chances = {name: float(chances.get(name, 0.5)) for name in CHANCES}
@@ -124,10 +125,10 @@ class PairAugmentation:
         dims = image.ndim - 1
         sizes = self._sizes(image.shape[:-1])
         image, mask, new = self._moved(random, image, mask, sizes)
-        axes = range(dims) if self.flip is True else self.flip or ()
+        axes = tuple(range(dims)) if self.flip is True else tuple(self.flip or ())
         if any(axis >= dims for axis in axes):
-            raise ValueError(f"`flip` names the axes {tuple(axes)}, and a picture has {dims}.")
-        mirrored = [axis for axis in axes if random.random() < 0.5]
+            raise ValueError(f"`flip` names the axes {axes}, and a picture has {dims}.")
+        mirrored = tuple(axis for axis in axes if random.random() < 0.5)
         image, mask = np.flip(image, mirrored), np.flip(mask, mirrored)
         return self._recoloured(random, image, new), np.array(mask, order="C")
 
@@ -140,7 +141,7 @@ class PairAugmentation:
         return sizes
 
     def _happens(self, random: np.random.Generator, name: str, strength: Any) -> bool:
-        return bool(random.random() < self.chances[name]) and strength is not None and np.any(strength)
+        return bool(random.random() < self.chances[name] and strength is not None and np.any(strength))
 
     def _moved(
         self, random: np.random.Generator, image: np.ndarray, mask: np.ndarray, sizes: tuple[int, ...]
@@ -149,13 +150,13 @@ class PairAugmentation:
         own, dims, wanted = np.array(image.shape[:-1]), image.ndim - 1, image.dtype
         zoom, angles = 1.0, np.zeros(dims * (dims - 1) // 2)
         if self._happens(random, "scale", self.scale):
-            zoom = float(np.exp(random.uniform(*np.log(self.scale))))  # type: ignore[call-overload]
+            zoom = math.exp(random.uniform(*map(math.log, self.scale)))  # type: ignore[arg-type]
         if self._happens(random, "rotation", self.rotation):
             limits = np.broadcast_to(np.asarray(self.rotation, "float64"), (3,)) if dims == 3 else np.ravel(self.rotation)[:1]
             angles = np.deg2rad(random.uniform(-1, 1, len(angles)) * limits)
         bent = self._happens(random, "elastic", self.elastic)
         still = zoom == 1 and not angles.any() and not bent
-        matrix = turned(angles, zoom, dims)
+        matrix = turned(angles.tolist(), zoom, dims)
         middle = (np.array(sizes) - 1) / 2
         start = np.array([random.integers(0, free + 1) if free > 0 else -(-free // 2) for free in own - sizes])
         pixel = self._foreground_pixel(random, mask.reshape(tuple(own))) if random.random() < self.foreground else None
@@ -174,7 +175,7 @@ class PairAugmentation:
         places = coordinates(sizes, start + middle, matrix)
         if bent:
             places = [place + shift for place, shift in zip(places, displacement(random, sizes, self.elastic, self.elastic_spacing))]
-        away = outside(own, places)
+        away = outside(own.tolist(), places)
         image, mask = linear(image, places), nearest(mask, places)
         image[away], mask[away] = self.fill, self.ignore_label
         return image, mask, wanted
