@@ -62,7 +62,7 @@ def weights(tmp_path_factory):
 
 
 def arguments(pictures, weights, out, *more) -> list[str]:
-    settings = ["--model=resnet20", f"--weights={weights}", f"--out={out}", "--batch=16", "--epochs=6", "--rate=0.01"]
+    settings = ["--model=resnet20", f"--weights={weights}", f"--out={out}", "--batch=8", "--epochs=8", "--rate=0.003"]
     return [str(pictures), *settings, "--freeze=none", "--decay=1", *more]
 
 
@@ -78,7 +78,7 @@ def test_it_learns_and_reports(written):
     assert sorted(path.name for path in out.iterdir()) == sorted(finetune.FILES)
     assert (out / "classes.txt").read_text().split() == sorted(PHOTOGRAPHS) == report["classes"]
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG")
-    assert accuracy >= 0.6, "chance is 0.25"
+    assert accuracy >= 0.5, "chance is 0.25"
     confusion = np.array(report["confusion"])
     assert confusion.sum(axis=1).tolist() == [5, 5, 5, 5]
     assert np.trace(confusion) / confusion.sum() == report["accuracy"] == accuracy
@@ -88,7 +88,7 @@ def test_it_learns_and_reports(written):
     assert all(
         mistake["is"] != mistake["read"] and pathlib.Path(mistake["picture"]).parent.name == mistake["is"] for mistake in report["mistakes"]
     )
-    assert len(report["history"]["val_accuracy"]) == 6
+    assert len(report["history"]["val_accuracy"]) == 8
     assert report["pictures"]["learnt"] == 76
     (line,) = report["pictures"]["left_out"]
     assert "broken.jpg" in line
