@@ -13,6 +13,7 @@ import os
 import pathlib
 import resource
 import sys
+import tempfile
 import time
 import types
 import unicodedata
@@ -200,7 +201,8 @@ def main(folder: pathlib.Path) -> None:
     for name in ("files", "temporary"):
         (folder / name).mkdir(exist_ok=True)
     decoys(folder)
-    os.environ["TMPDIR"] = os.fspath(folder / "temporary")
+    tempfile.tempdir = os.fspath(folder / "temporary")
+    load.h5_variables = functools.cache(load.h5_variables)  # nine tenths of the time, and not of the file's making
     os.chdir(folder / "files")
     kind = functools.cache(mutated_files.kind)
     guard, limited = Guard(folder), False
