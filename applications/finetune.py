@@ -13,13 +13,11 @@ mirrored, zoomed and shifted at random. Up to `--freeze` weights stay as they ar
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
 import sys
 import tempfile
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,139 +25,13 @@ import keras
 import numpy as np
 
 import keras_resnet
+from applications.classification_report import draw, judge
+from applications.labelled_pictures import Batches, find, from_tfds, one_line, split
 from keras_resnet import learning
 from keras_resnet_cli.pictures import open_picture
 
-try:
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-except ImportError as error:
-    raise SystemExit(f"applications.finetune needs matplotlib: `pip install matplotlib` ({error}).") from error
-
 FILES = ("finetuned.keras", "classes.txt", "report.json", "report.png")
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 MARGIN = 8 / 7  # pictures are read by this much larger than the network's, so that zooming in finds detail
-WORST = 12  # mistakes that are shown
-BLUE, GREY = "#1f5fa8", "#8a8f98"
-
-
-@dataclasses.dataclass(frozen=True)
-class Labelled:
-    """Paths of pictures, the number of each one's class, and the names of the classes."""
-
-    paths: list[str]
-    labels: np.ndarray
-    classes: list[str]
-
-    def part(self, places: np.ndarray) -> "Labelled":
-        """Those at `places`."""
-        return Labelled([self.paths[i] for i in places], self.labels[places], self.classes)
-
-
-def find(folder: pathlib.Path) -> tuple[Labelled, list[str]]:
-    """The pictures below `folder`, each class in a folder of its name, and one line for each that cannot be read.
-
-    Every picture is opened once, so that a damaged one is known before hours of training and not in them.
-    """
-    if not folder.is_dir():
-        raise SystemExit(f"error: {str(folder)!r} is no folder. Pass one that holds a folder of pictures for each class.")
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(classes) < 2:
-        raise SystemExit(f"error: {str(folder)!r} must hold a folder of pictures for each of two classes or more; it has {len(classes)}.")
-    paths: list[str] = []
-    labels: list[int] = []
-    unread: list[str] = []
-    for number, name in enumerate(classes):
-        for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                try:
-                    open_picture(str(path))
-                except (ValueError, OSError) as error:
-                    unread.append(_one_line(error))
-                    continue
-                paths.append(str(path))
-                labels.append(number)
-        if labels.count(number) < 2:
-            reason = f" ({unread[-1]})" if unread else ""
-            raise SystemExit(
-                f"error: the class {name!r} needs two pictures that can be read, one to learn from and one to hold back; "
-                f"it has {labels.count(number)}.{reason}"
-            )
-    return Labelled(paths, np.asarray(labels), classes), unread
-
-
-def from_tfds(name: str, folder: pathlib.Path) -> pathlib.Path:
-    """Writes the pictures of a data set of tensorflow-datasets below `folder`, as `find` takes them."""
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise SystemExit(
-            f"error: tfds:{name} needs tensorflow-datasets: `pip install tensorflow-datasets tensorflow` ({error})."
-        ) from error
-    from PIL import Image
-
-    try:
-        dataset, info = tfds.load(name, split="all", with_info=True)
-        label = info.features["label"]
-        for number, example in enumerate(tfds.as_numpy(dataset)):
-            place = folder / label.int2str(int(example["label"])).replace(os.sep, "_")
-            place.mkdir(exist_ok=True)
-            Image.fromarray(np.squeeze(example["image"])).save(place / f"{number:08d}.png")
-    except Exception as error:  # of downloading, of preparing, or of a data set without pictures and labels
-        raise SystemExit(f"error: tfds:{name} cannot be read as labelled pictures ({_one_line(error)}).") from error
-    return folder
-
-
-def split(found: Labelled, share: float, seed: int) -> tuple[Labelled, Labelled]:
-    """What is learnt from and what is held back: `share` of each class, at least one picture of it and never all."""
-    rng = np.random.default_rng(seed)
-    back: list[int] = []
-    for number in range(len(found.classes)):
-        places = rng.permutation(np.flatnonzero(found.labels == number))
-        back += places[: min(max(1, round(share * len(places))), len(places) - 1)].tolist()
-    held = np.zeros(len(found.labels), bool)
-    held[back] = True
-    return found.part(np.flatnonzero(~held)), found.part(np.flatnonzero(held))
-
-
-class Batches(keras.utils.PyDataset):
-    """Batches of pictures as the network takes them, opened when they are asked for.
-
-    With a `seed` they are shuffled each epoch and changed at random, and only full batches are given: another size would be compiled anew.
-    """
-
-    def __init__(self, found: Labelled, prepare: Any, batch: int, size: tuple[int, int], seed: int | None = None):
-        super().__init__()
-        self.found, self.prepare, self.size = found, prepare, size
-        self.batch = min(batch, len(found.paths))
-        self.order = np.arange(len(found.paths))
-        self.rng = None if seed is None else np.random.default_rng(seed)
-        if self.rng is not None:
-            layers = keras.layers
-            settings: dict[str, Any] = dict(fill_mode="reflect", data_format="channels_last")
-            self.changes = [
-                layers.RandomFlip("horizontal", seed=seed, data_format="channels_last"),
-                layers.RandomZoom((-0.3, 0.0), seed=seed, **settings),
-                layers.RandomTranslation(0.08, 0.08, seed=seed, **settings),
-                layers.CenterCrop(*size, data_format="channels_last"),
-            ]
-            self.on_epoch_end()
-
-    def __len__(self) -> int:
-        count = len(self.order)
-        return count // self.batch if self.rng is not None else -(-count // self.batch)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        places = self.order[index * self.batch : (index + 1) * self.batch]
-        images = self.prepare([open_picture(self.found.paths[i]) for i in places])
-        if self.rng is not None:
-            for change in self.changes:
-                images = change(images, training=True)
-        return keras.ops.convert_to_numpy(images), self.found.labels[places]
-
-    def on_epoch_end(self) -> None:
-        if self.rng is not None:
-            self.rng.shuffle(self.order)
 
 
 def open_network(options: argparse.Namespace, classes: int) -> tuple[Any, Any]:
@@ -172,7 +44,7 @@ def open_network(options: argparse.Namespace, classes: int) -> tuple[Any, Any]:
         model = keras_resnet.create_model(name, weights=options.weights or tag or "imagenet", **settings)
         known = keras_resnet.preprocessing(options.model, data_format="channels_last") if tag else keras_resnet.preprocessing(model)
     except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {_one_line(error)}") from error
+        raise SystemExit(f"error: {one_line(error)}") from error
     return model, type(known).from_config({**known.get_config(), "size": tuple(model.input_shape[1:3]), "data_format": "channels_last"})
 
 
@@ -181,7 +53,7 @@ def fit(model: Any, train: Batches, held: Batches, options: argparse.Namespace) 
     try:
         learning.freeze(model, None if options.freeze == "none" else options.freeze, statistics=not options.adapt_statistics)
     except ValueError as error:
-        raise SystemExit(f"error: --freeze: {_one_line(error)} Or 'none'.") from error
+        raise SystemExit(f"error: --freeze: {one_line(error)} Or 'none'.") from error
     steps = len(train) * options.epochs
     warmup = max(1, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(0.0, max(1, steps - warmup), warmup_target=options.rate, warmup_steps=warmup)
@@ -199,61 +71,6 @@ def deployed(model: Any, prepare: Any) -> keras.Model:
     """uint8 pictures of any one size to probabilities."""
     pictures = keras.Input((None, None, 3), dtype="uint8", name="pictures")
     return keras.Model(pictures, model(prepare(pictures)), name=f"{model.name}_finetuned")
-
-
-def judge(probabilities: np.ndarray, held: Labelled) -> dict[str, Any]:
-    """Accuracy, confusion matrix and worst mistakes, in plain values."""
-    read = probabilities.argmax(axis=1)
-    confusion = np.zeros((len(held.classes),) * 2, int)
-    np.add.at(confusion, (held.labels, read), 1)
-    loss = -np.log(np.maximum(probabilities[np.arange(len(read)), held.labels], 1e-12))
-    wrong = [int(i) for i in np.argsort(-loss, kind="stable") if read[i] != held.labels[i]]
-    mistakes = [
-        {
-            "picture": held.paths[i],
-            "is": held.classes[held.labels[i]],
-            "read": held.classes[read[i]],
-            "probability": float(probabilities[i, read[i]]),
-            "loss": float(loss[i]),
-        }
-        for i in wrong
-    ]
-    return {"accuracy": float(np.mean(read == held.labels)), "confusion": confusion.tolist(), "mistakes": mistakes}
-
-
-def draw(path: pathlib.Path, report: dict[str, Any]) -> None:
-    """The picture of a report."""
-    # A figure without pyplot: no window, no screen needed, no state left behind.
-    figure = Figure(figsize=(14, 9), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1), facecolor="white")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(5, 4))
-    curve, matrix = top.subplots(1, 2)
-    for key, label, colour in (("accuracy", "learnt from (changed at random)", GREY), ("val_accuracy", "held back", BLUE)):
-        values = 100 * np.asarray(report["history"][key])
-        curve.plot(np.arange(1, len(values) + 1), values, color=colour, linewidth=2, marker="o", label=f"{label}: {values[-1]:.1f} %")
-    curve.set(xlabel="epoch", ylabel="accuracy (%)", ylim=(0, 102), title="Learning curve")
-    curve.legend(loc="lower right", frameon=False)
-    confusion, classes = np.asarray(report["confusion"]), report["classes"]
-    matrix.imshow(confusion / confusion.sum(axis=1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
-    matrix.set(title="Confusion: pictures held back", xlabel="read as", ylabel="is")
-    if len(classes) <= 30:
-        matrix.set_xticks(range(len(classes)), classes, rotation=60, ha="right", parse_math=False)
-        matrix.set_yticks(range(len(classes)), classes, parse_math=False)
-        for (row, column), count in np.ndenumerate(confusion):
-            if count:
-                matrix.text(column, row, str(count), ha="center", va="center", fontsize=9)
-    shown = report["mistakes"][:WORST]
-    bottom.suptitle(f"Worst mistakes, {len(shown)} of {len(report['mistakes'])}" if shown else "No mistakes on the pictures held back")
-    for axes, mistake in zip(np.atleast_1d(bottom.subplots(2, WORST // 2)).flat, [*shown, *[None] * (WORST - len(shown))], strict=True):
-        axes.set_axis_off()
-        if mistake is not None:
-            picture = open_picture(mistake["picture"])
-            picture.thumbnail((200, 200))
-            axes.imshow(np.asarray(picture))
-            text = f"{_short(mistake['read'])} {100 * mistake['probability']:.0f} %\nis {_short(mistake['is'])}"
-            axes.set_title(text, fontsize=9, parse_math=False)
-    heading = f"{report['model']}: {100 * report['accuracy']:.1f} % of {int(confusion.sum())} pictures held back"
-    figure.suptitle(heading, fontsize=15, fontweight="bold", parse_math=False)
-    figure.savefig(path, dpi=100)
 
 
 def run(options: argparse.Namespace) -> float:
@@ -320,27 +137,19 @@ def predict(path: str, model_path: pathlib.Path) -> list[tuple[str, float]]:
     try:
         picture = open_picture(path)
     except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {_one_line(error)}") from error
+        raise SystemExit(f"error: {one_line(error)}") from error
     classes = beside.read_text(encoding="utf-8").splitlines()
     try:
         model = keras.saving.load_model(model_path, compile=False)
         (values,) = keras.ops.convert_to_numpy(model.predict(np.asarray(picture)[None], verbose=0))
     except Exception as error:  # Keras raises all kinds at damaged files, and at networks that take something else
-        raise SystemExit(f"error: {str(model_path)!r} is damaged, or not from this program ({_one_line(error)}).") from error
+        raise SystemExit(f"error: {str(model_path)!r} is damaged, or not from this program ({one_line(error)}).") from error
     if len(values) != len(classes):
         raise SystemExit(f"error: {str(model_path)!r} has {len(values)} outputs, {str(beside)!r} {len(classes)} names: not of one run.")
     best = [(classes[i], float(values[i])) for i in np.argsort(-values, kind="stable")]
     for name, value in best[:5]:
         print(f"{100 * value:6.2f} %  {name}")
     return best
-
-
-def _one_line(error: BaseException) -> str:
-    return textwrap.shorten(" ".join(str(error).split()) or type(error).__name__, 400, placeholder=" ...")
-
-
-def _short(name: str) -> str:
-    return textwrap.shorten(name, 20, placeholder="...") or name[:20]
 
 
 def _count(text: str) -> int:

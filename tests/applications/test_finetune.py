@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 import keras_resnet
-from applications import finetune
+from applications import finetune, labelled_pictures
 from tests.arrays import as_numpy
 from tests.vision.photographs import _open
 
@@ -131,27 +131,27 @@ def test_another_backend_opens_the_file(written, pictures):
 
 
 def test_the_split_is_stratified_and_fixed(pictures):
-    found, unread = finetune.find(pictures)
+    found, unread = labelled_pictures.find(pictures)
     assert len(unread) == 1
-    learnt, held = finetune.split(found, 0.25, 3)
+    learnt, held = labelled_pictures.split(found, 0.25, 3)
     assert np.bincount(held.labels).tolist() == [6, 6, 6, 6]
     assert sorted([*learnt.paths, *held.paths]) == sorted(found.paths)
-    assert finetune.split(found, 0.25, 3)[1].paths == held.paths
-    assert finetune.split(found, 0.25, 4)[1].paths != held.paths
-    few = finetune.Labelled(list("abcd"), np.array([0, 0, 1, 1]), ["a", "b"])
-    assert np.bincount(finetune.split(few, 0.9, 0)[1].labels).tolist() == [1, 1]
+    assert labelled_pictures.split(found, 0.25, 3)[1].paths == held.paths
+    assert labelled_pictures.split(found, 0.25, 4)[1].paths != held.paths
+    few = labelled_pictures.Labelled(list("abcd"), np.array([0, 0, 1, 1]), ["a", "b"])
+    assert np.bincount(labelled_pictures.split(few, 0.9, 0)[1].labels).tolist() == [1, 1]
 
 
 def test_batches_change_pictures_only_to_learn_from(pictures):
-    found, _ = finetune.find(pictures)
+    found, _ = labelled_pictures.find(pictures)
     prepare = keras_resnet.preprocessing("resnet18", size=32)
-    plain = finetune.Batches(found, prepare, 10, (32, 32))
+    plain = labelled_pictures.Batches(found, prepare, 10, (32, 32))
     assert len(plain) == 10
     images, labels = plain[9]
     assert images.shape == (6, 32, 32, 3)
     assert labels.tolist() == found.labels[90:].tolist()
     assert (plain[0][0] == plain[0][0]).all()
-    train = finetune.Batches(found, keras_resnet.preprocessing("resnet18", size=37), 10, (32, 32), seed=0)
+    train = labelled_pictures.Batches(found, keras_resnet.preprocessing("resnet18", size=37), 10, (32, 32), seed=0)
     seen = [train[i][1] for i in range(len(train))]
     assert len(train) == 9
     assert train[0][0].shape == (10, 32, 32, 3)
@@ -183,7 +183,7 @@ def png(width: int, height: int) -> bytes:
 def test_a_bomb_is_left_out(pictures, tmp_path):
     shutil.copytree(pictures, tmp_path / "pictures")
     (tmp_path / "pictures" / "cup" / "bomb.png").write_bytes(png(100_000, 100_000))
-    _, unread = finetune.find(tmp_path / "pictures")
+    _, unread = labelled_pictures.find(tmp_path / "pictures")
     assert sum("bomb.png" in line and "pixels" in line for line in unread) == 1
     assert all("\n" not in line for line in unread)
 
@@ -282,7 +282,7 @@ def test_a_set_of_tfds(pictures, tmp_path, monkeypatch):
     builder.download_and_prepare()
     monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "data"))
     (tmp_path / "pictures").mkdir()
-    found, unread = finetune.find(finetune.from_tfds("finetune_photographs", tmp_path / "pictures"))
+    found, unread = labelled_pictures.find(labelled_pictures.from_tfds("finetune_photographs", tmp_path / "pictures"))
     assert unread == []
     assert found.classes == ["cup", "woman"]
     assert np.bincount(found.labels).tolist() == [5, 5]
@@ -290,7 +290,7 @@ def test_a_set_of_tfds(pictures, tmp_path, monkeypatch):
     assert {np.asarray(Image.open(pictures / name / f"{i:02d}.png")).tobytes() for name in found.classes for i in range(3, 8)} == theirs
     (tmp_path / "none").mkdir()
     with pytest.raises(SystemExit, match=r"^error: tfds:there_is_none cannot be read"):
-        finetune.from_tfds("there_is_none", tmp_path / "none")
+        labelled_pictures.from_tfds("there_is_none", tmp_path / "none")
 
 
 def test_predict_names_what_is_wrong(written, tmp_path):
