@@ -18,7 +18,7 @@ from PIL import Image
 import keras_resnet
 from applications import finetune, labelled_pictures
 from tests.arrays import as_numpy
-from tests.vision.photographs import _open
+from tests.vision.photographs import open_photograph
 
 ROOT = pathlib.Path(__file__).parents[2]
 PHOTOGRAPHS = {"temple": "china.jpg", "flower": "flower.jpg", "woman": "astronaut.png", "cup": "coffee.png"}
@@ -31,7 +31,7 @@ def pictures(tmp_path_factory):
     rng = np.random.default_rng(0)
     for name, file in PHOTOGRAPHS.items():
         (folder / name).mkdir()
-        photograph = _open(file)
+        photograph = open_photograph(file)
         for number in range(24):
             size = rng.integers(70, 130, 2)
             top, left = rng.integers(0, np.array(photograph.shape[:2]) - size)
@@ -309,6 +309,8 @@ def test_predict_names_what_is_wrong(written, tmp_path):
         finetune.main(["--predict", str(tmp_path / "black.png"), "--model", model])
 
 
+# On JAX and TensorFlow nearly all of its minute is compilation, of what the tests above have compiled already.
+@(pytest.mark.full if keras.backend.backend() != "torch" else lambda test: test)
 def test_the_notebook_runs_from_start_to_end(tmp_path):
     """Its cells in order, as in a fresh kernel; no output is stored in it."""
     notebook = json.loads((ROOT / "applications" / "finetune.ipynb").read_text(encoding="utf-8"))
