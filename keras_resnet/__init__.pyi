@@ -7,11 +7,14 @@ import keras
 
 from keras_resnet import backend as backend
 from keras_resnet import layers as layers
+from keras_resnet import learning as learning
 from keras_resnet import models as models
+from keras_resnet.learning.freezing import freeze as freeze
 from keras_resnet.models.features import feature_info as feature_info
 from keras_resnet.models.features import features as features
 from keras_resnet.models.profile import profile as profile
 from keras_resnet.vision.labels import decode_predictions as decode_predictions
+from keras_resnet.vision.preprocessing import Preprocessing as Preprocessing
 from keras_resnet.vision.preprocessing import preprocessing as preprocessing
 from keras_resnet.weights.load import load_weights as load_weights
 from keras_resnet.weights.save import save_weights as save_weights

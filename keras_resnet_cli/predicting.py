@@ -74,22 +74,41 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
     with contextlib.redirect_stdout(sys.stderr):  # what the library says while it loads is not part of the answer
         model = open_model(model_name, weights)
         import keras
+        import numpy as np
 
         import keras_resnet
 
         if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
             raise ValueError(f"The model {model_name!r} has no head, so it cannot say what is in a picture.")
-        prepare = keras_resnet.preprocessing(model)
+        inside = any(isinstance(layer, keras_resnet.Preprocessing) for layer in model.layers)
+        prepare = None if inside else keras_resnet.preprocessing(model)
+        names = _names_beside(model_name, model.output_shape[1])
         found: dict[str, list[tuple[str, str, float]]] = {}
         for part in parts:
-            values = keras.ops.convert_to_numpy(model.predict_on_batch(prepare(list(part.values()))))
+            if prepare is None:  # pictures as they are, of different sizes
+                values = np.concatenate([np.asarray(model.predict_on_batch(np.asarray(picture)[None])) for picture in part.values()])
+            else:
+                values = keras.ops.convert_to_numpy(model.predict_on_batch(prepare(list(part.values()))))
             count = min(top, values.shape[1])
-            if values.shape[1] == 1000:
+            if values.shape[1] == 1000 and not names:
                 best = keras_resnet.decode_predictions(values, top=count)
             else:
-                best = [[("", f"class {i}", float(row[i])) for i in (-row).argsort()[:count]] for row in values]
+                best = [[("", names[i] if names else f"class {i}", float(row[i])) for i in (-row).argsort()[:count]] for row in values]
             found.update(zip(part, best, strict=True))
     return found
+
+
+def _names_beside(model_name: str, count: int) -> list[str]:
+    """Names of the classes, from the classes.txt beside a `.keras` file that `applications.finetune` writes; none where there is none."""
+    beside = pathlib.Path(model_name).with_name("classes.txt")
+    if pathlib.Path(model_name).suffix != ".keras" or not beside.is_file():
+        return []
+    names = beside.read_text(encoding="utf-8", errors="replace").splitlines()
+    if len(names) != count:
+        raise ValueError(
+            f"{str(beside)!r} names {len(names)} classes, and {model_name!r} has {count}. Remove it, or put the right one there."
+        )
+    return names
 
 
 def open_model(model_name: str, weights: str = "") -> Any:

@@ -28,8 +28,8 @@ def seeded():
 
 @pytest.fixture(autouse=True)
 def compile_fast(request):
-    """In the tests of layers and models, on JAX, XLA does not optimize: nearly all their time would be compilation."""
-    if keras.backend.backend() != "jax" or request.path.parent.name not in ("layers", "models"):
+    """In these folders' tests, on JAX, XLA does not optimize: nearly all their time would be compilation."""
+    if keras.backend.backend() != "jax" or request.path.parent.name not in ("layers", "learning", "models", "weights"):
         yield
         return
     import jax

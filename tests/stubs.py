@@ -4,6 +4,7 @@ python -m tests.stubs --write        or `make stubs`
 """
 
 import argparse
+import ast
 import inspect
 import pathlib
 import sys
@@ -12,6 +13,13 @@ import keras_resnet
 from keras_resnet.zoo import CONSTRUCTORS
 
 PATH = pathlib.Path(keras_resnet.__file__).with_name("__init__.pyi")
+
+
+def imported() -> list[str]:
+    """What the package's page imports, as stubs say it: each name again behind `as`, since it is for others."""
+    page = ast.parse(PATH.with_suffix(".py").read_text(encoding="utf-8"))
+    lines = [(node.module, alias.name) for node in page.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    return [f"from {module} import {name} as {name}" for module, name in lines if name != "CONSTRUCTORS"]
 
 
 def render() -> str:
@@ -24,18 +32,7 @@ def render() -> str:
         "",
         "import keras",
         "",
-        "from keras_resnet import backend as backend",
-        "from keras_resnet import layers as layers",
-        "from keras_resnet import models as models",
-        "from keras_resnet.models.features import feature_info as feature_info",
-        "from keras_resnet.models.features import features as features",
-        "from keras_resnet.models.profile import profile as profile",
-        "from keras_resnet.vision.labels import decode_predictions as decode_predictions",
-        "from keras_resnet.vision.preprocessing import preprocessing as preprocessing",
-        "from keras_resnet.weights.load import load_weights as load_weights",
-        "from keras_resnet.weights.save import save_weights as save_weights",
-        "from keras_resnet.zoo import create_model as create_model",
-        "from keras_resnet.zoo import list_models as list_models",
+        *imported(),
         "",
         "__version__: str",
     ]

@@ -168,4 +168,7 @@ def _npz(stack: contextlib.ExitStack, path: pathlib.Path, limit: int) -> dict[st
 
 def _npy(archive: Any, info: Any) -> np.ndarray:
     with archive.open(info) as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        if member.read(1):  # also the end, where the check sum is compared
+            raise ValueError(f"{shown(info.filename)!r} goes on behind its array")
+    return array

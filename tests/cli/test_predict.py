@@ -62,6 +62,26 @@ def test_as_a_table_without_names(folder):
     np.testing.assert_allclose([float(line[0]) for line in lines], 100 * np.sort(scores)[::-1], atol=0.011)
 
 
+def test_a_fine_tuned_network(folder, tmp_path):
+    """As `applications.finetune` writes it: preprocessing inside, names of its classes beside."""
+    model = keras.models.load_model(folder / "7.keras")
+    pictures = keras.Input((None, None, 3), dtype="uint8")
+    keras.Model(pictures, model(keras_resnet.preprocessing(model)(pictures))).save(tmp_path / "finetuned.keras")
+    names = [f"flower [{i}]" for i in range(7)]
+    (tmp_path / "classes.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    paths = [folder / f"picture{i}.png" for i in (2, 0)]
+    status, out, error = run("predict", *paths, "--model", tmp_path / "finetuned.keras", "--json", "--top", 7)
+    assert status == 0, error
+    for one, path in zip(json.loads(out), paths, strict=True):
+        scores = expected(folder, path.name, 7)
+        assert [p["name"] for p in one["predictions"]] == [names[i] for i in np.argsort(-scores)]
+        np.testing.assert_allclose([p["score"] for p in one["predictions"]], -np.sort(-scores), rtol=2e-3)
+    (tmp_path / "classes.txt").write_text("one\ntwo\n", encoding="utf-8")
+    status, out, error = run("predict", *paths, "--model", tmp_path / "finetuned.keras")
+    assert (status, out) == (1, "")
+    assert "names 2 classes" in error
+
+
 def test_broken_pictures_get_a_line_and_the_others_an_answer(folder):
     paths = [folder / "broken.png", folder / "picture2.png", folder, folder / "none.png"]
     status, out, error = run("predict", *paths, "--model", folder / "7.keras", "--json")

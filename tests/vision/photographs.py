@@ -15,17 +15,18 @@ _FOLDERS = (pathlib.Path(sklearn.__file__).parent / "datasets" / "images", pathl
 def photograph(name: str) -> np.ndarray:
     """`(height, width, 3)`, uint8: landscape, portrait, odd sizes, and one smaller than what networks take."""
     if name == "portrait":
-        return np.ascontiguousarray(_open("flower.jpg").transpose(1, 0, 2))
+        return np.ascontiguousarray(open_photograph("flower.jpg").transpose(1, 0, 2))
     if name == "odd":
-        return _open("china.jpg")[:333, :257]
+        return open_photograph("china.jpg")[:333, :257]
     if name == "small":
-        return _open("flower.jpg")[100:130, 200:217]
-    return _open({"landscape": "china.jpg", "cat": "chelsea.png"}[name])
+        return open_photograph("flower.jpg")[100:130, 200:217]
+    return open_photograph({"landscape": "china.jpg", "cat": "chelsea.png"}[name])
 
 
 NAMES = ("landscape", "portrait", "odd", "small", "cat")
 
 
-def _open(file: str) -> np.ndarray:
+def open_photograph(file: str) -> np.ndarray:
+    """A picture that comes with scikit-learn or scikit-image."""
     (path,) = (folder / file for folder in _FOLDERS if (folder / file).exists())
     return np.asarray(Image.open(path).convert("RGB"))
