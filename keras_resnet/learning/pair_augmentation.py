@@ -34,7 +34,7 @@ class PairAugmentation:
     Args:
         crop: sides of what comes out, in pixels; an integer for all axes; `None` for the picture's own.
         foreground: chance that the crop is laid so that it holds a pixel of a label drawn from those in the mask but `background` and
-            `ignore_label`; nnU-Net's is 0.33.
+            `ignore_label`, unless elastic deformation moves it out; nnU-Net's is 0.33.
         flip: whether to mirror along each axis half of the time; or the axes, of which 0 is the picture's first.
         scale: least and largest factor of the size of things; factors and their inverses are alike likely.
         rotation: largest angle in degrees, either way; of volumes in the planes of the axes (0, 1), (0, 2) and (1, 2), one for each or
@@ -150,7 +150,8 @@ class PairAugmentation:
         own, dims, wanted = np.array(image.shape[:-1]), image.ndim - 1, image.dtype
         zoom, angles = 1.0, np.zeros(dims * (dims - 1) // 2)
         if self._happens(random, "scale", self.scale):
-            zoom = math.exp(random.uniform(*map(math.log, self.scale)))  # type: ignore[arg-type]
+            least, most = self.scale or (1, 1)
+            zoom = math.exp(random.uniform(math.log(least), math.log(most)))
         if self._happens(random, "rotation", self.rotation):
             limits = np.broadcast_to(np.asarray(self.rotation, "float64"), (3,)) if dims == 3 else np.ravel(self.rotation)[:1]
             angles = np.deg2rad(random.uniform(-1, 1, len(angles)) * limits)
@@ -194,7 +195,7 @@ class PairAugmentation:
         margins = [(max(0, -at), max(0, at + size - have)) for at, size, have in zip(start.tolist(), sizes, image.shape, strict=False)]
         image, mask = image[source], mask[source]
         if any(map(any, margins)):
-            image = np.pad(image, [*margins, (0, 0)], constant_values=image.dtype.type(self.fill))
+            image = np.pad(image, [*margins, (0, 0)], constant_values=_as_type(np.array(self.fill), image.dtype))
             mask = np.pad(mask, margins + [(0, 0)] * (mask.ndim - len(sizes)), constant_values=self.ignore_label)
         return image, mask
 
@@ -204,12 +205,7 @@ class PairAugmentation:
             x = np.array(image, "float32", order="C")
             low, high = (0.0, 255.0) if wanted == np.uint8 else (float(x.min()), float(x.max()))
             image = self._coloured(random, x, low, high, chosen)
-        if image.dtype == wanted:
-            return np.array(image, order="C")
-        if wanted.kind in "uib":
-            limits = (0, 1) if wanted.kind == "b" else (np.iinfo(wanted).min, np.iinfo(wanted).max)
-            image = np.clip(np.rint(image), *limits)
-        return image.astype(wanted, order="C")
+        return _as_type(image, wanted)
 
     def _coloured(self, random: np.random.Generator, x: np.ndarray, low: float, high: float, chosen: list[str]) -> np.ndarray:
         size = np.float32(high - low)
@@ -226,6 +222,14 @@ class PairAugmentation:
         if "noise" in chosen:
             x = x + random.standard_normal(x.shape, "float32") * (np.float32(random.uniform(0, self.noise)) * size)
         return x
+
+
+def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A copy in another type; of whole numbers the nearest ones that it has."""
+    if dtype != values.dtype and dtype.kind in "uib":
+        limits = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+        values = np.clip(np.rint(values), *limits)
+    return np.array(values, dtype, order="C")
 
 
 def _is_number(value: Any) -> bool:

@@ -147,6 +147,14 @@ def test_pixels_from_outside_are_ignored():
     assert np.array_equal(new[..., 0] == -2, new_mask == 9)
 
 
+@pytest.mark.parametrize("fill", [-3.0, 300.0, 7.4])
+def test_fill_in_whole_numbers(fill):
+    image, mask = np.full((10, 10, 1), 9, "uint8"), np.zeros((10, 10), "uint8")
+    expected = {9, int(np.clip(round(fill), 0, 255))}
+    assert set(np.unique(PairAugmentation(crop=14, fill=fill)(image, mask, seed=0)[0])) == expected
+    assert set(np.unique(PairAugmentation(scale=(0.5, 0.5), fill=fill, chance=1)(image, mask, seed=0)[0])) == expected
+
+
 def test_rotation_by_a_right_angle_and_a_zoom_by_hand():
     image = normal(9, 9, 2)
     places = coordinates((9, 9), np.array([4.0, 4.0]), turned([np.pi / 2], 1.0, 2))

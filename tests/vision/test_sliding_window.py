@@ -217,6 +217,22 @@ def test_the_window_a_model_is_built_for_is_the_default():
         sliding_window(model, normal(30, 30, 1), 16, verbose=False)
 
 
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Conv2D(3, 3, padding="same")
+
+    def call(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("make", [Subclassed, lambda: keras.Sequential([keras.layers.Conv2D(3, 3, padding="same")])])
+def test_models_that_do_not_know_their_input(make):
+    model = make()
+    y = sliding_window(model, normal(30, 20, 2), (30, 20), batch_size=1, verbose=False)
+    assert np.array_equal(y, model.predict_on_batch(normal(30, 20, 2)[None])[0])
+
+
 def test_the_bar_counts_windows(capsys):
     sliding_window(pointwise, normal(32, 16, 1), 16, flips=True, verbose=True)
     assert "/12 " in capsys.readouterr().err
