@@ -48,13 +48,15 @@ def distances(mask: Any, spacing: tuple[float, ...] | None = None, dtype: str = 
 
 def _along(squared: Any, axis: int, length: float, dtype: str) -> Any:
     """For each place of an axis the least of `squared[other] + (place - other) ** 2`."""
-    size = keras.ops.shape(squared)[axis]
-    shape = [-1 if i == axis else 1 for i in range(len(squared.shape))]
-    places = keras.ops.reshape(keras.ops.cast(keras.ops.arange(size), dtype) * length, shape)
+    lines = keras.ops.moveaxis(squared, axis, 0)
+    size = keras.ops.shape(lines)[0]
+    places = keras.ops.reshape(keras.ops.cast(keras.ops.arange(size), dtype) * length, (-1,) + (1,) * (len(lines.shape) - 1))
+    least, _, _ = keras.ops.fori_loop(0, size, _step, (lines, lines, places))
+    return keras.ops.moveaxis(least, 0, axis)
 
-    def step(other: Any, least: Any) -> Any:
-        there = keras.ops.expand_dims(keras.ops.take(squared, other, axis=axis), axis)
-        apart = places - keras.ops.cast(other, dtype) * length
-        return keras.ops.minimum(least, there + apart * apart)
 
-    return keras.ops.fori_loop(0, size, step, squared)
+def _step(other: Any, state: tuple) -> tuple:
+    # A function of the module: JAX, run eagerly, compiles a loop anew for each function that it has not met.
+    least, lines, places = state
+    apart = places - keras.ops.take(places, other, axis=0)
+    return keras.ops.minimum(least, keras.ops.take(lines, other, axis=0) + apart * apart), lines, places

@@ -33,6 +33,7 @@ class SurfaceMetric(LabelMetric):
         self.empty = empty
         self.totals = self.add_variable((classes,), "zeros", dtype="float32", name="totals")
         self.images = self.add_variable((classes,), "zeros", dtype="float32", name="images")
+        self.seen = self.add_variable((), "zeros", dtype="int32", name="seen")
 
     def score(self, forth: Any, on_truth: Any, back: Any, on_found: Any) -> Any:
         """`(n, channels)` from distances `(n, pixels, channels)`: of `on_truth` pixels to what is found, of `on_found` ones to truth."""
@@ -54,6 +55,7 @@ class SurfaceMetric(LabelMetric):
         counts = counts * keras.ops.convert_to_tensor(self.counted, dtype="float32")
         self.totals.assign(self.totals.value + keras.ops.sum(scores * counts, axis=0))
         self.images.assign(self.images.value + keras.ops.sum(counts, axis=0))
+        self.seen.assign(keras.ops.ones_like(self.seen.value))
 
     def count(self, there: Any) -> Any:
         """How many pixels of each image and class are `there`."""
@@ -67,7 +69,10 @@ class SurfaceMetric(LabelMetric):
         return keras.ops.sqrt(total)
 
     def result(self) -> Any:
-        return self.finish(average(self.totals.value / keras.ops.maximum(self.images.value, 1), self.images.value))
+        score = average(self.totals.value / keras.ops.maximum(self.images.value, 1), self.images.value)
+        if self.higher_is_better:  # where no class counts, since all is rightly empty, the result is perfect, as it is with distances
+            score = keras.ops.where((keras.ops.sum(self.images.value) > 0) | (self.seen.value == 0), score, 1.0)
+        return self.finish(score)
 
     def per_class(self) -> Any:
         """The mean score of each class over the images in which it counts, `(classes,)`; NaN where there is none."""
