@@ -61,7 +61,7 @@ def sliding_window(
         activation: of the scores before they are averaged, such as `"softmax"` or `"sigmoid"` (on the last axis, the channels): so
             probabilities are averaged; `None` averages what the model gives.
         output: name or number of the output to take, of a model with several.
-        data_format: of image and result, `"channels_last"`, `"channels_first"`, or `None` for the model's.
+        data_format: of image and result, `"channels_last"`, `"channels_first"`, or `None` for the model's, with a function Keras's.
         out: float32 array of the result's shape to write into, such as `np.lib.format.open_memmap(path, "w+", "float32", shape)`.
         verbose: whether to show a progress bar.
 
