@@ -12,8 +12,8 @@ from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.weights import load
 from keras_resnet.zoo import ZOO, create_model
 
-_OF_ENCODER = """encoder: one of `list_models()`, such as `"resnet34"`, with weights behind a dot, `"resnet34.a1_in1k"`; or a network without
-            top, on whose own input the decoder is built.
+_OF_ENCODER = """encoder: one of `list_models()`, such as `"resnet34"`, with weights behind a dot, `"resnet34.a1_in1k"`; or a network
+            without top, on whose own input the decoder is built.
         encoder_weights: as `weights` in `create_model`: `None` for random ones, `"imagenet"`, a tag, a file. A named encoder's.
         weights: a file for the whole network, as in `load_weights`: segmentation_models.pytorch's `.safetensors` too; or `None`.
         input_shape: of an image, without the batch; height and width may be `None`. A named encoder's.
@@ -37,7 +37,9 @@ def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., 
         allowed = inspect.signature(builder).parameters
         unknown = [one for one in settings if one not in allowed]
         if unknown:
-            raise TypeError(f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}.")
+            raise TypeError(
+                f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}."
+            )
         model = builder(encoder=_encoder(encoder, of_encoder), **settings)
         if weights is not None:
             load.load_weights(model, weights)
@@ -51,7 +53,9 @@ def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., 
     construct.__module__ = "keras_resnet"
     doc = inspect.getdoc(builder) or ""
     start = doc.index("Args:")
-    construct.__doc__ = f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
+    construct.__doc__ = (
+        f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
+    )
     return construct
 
 

@@ -7,8 +7,8 @@ from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.class_token import ClassToken
 from keras_resnet.layers.convolution import Conv2D
-from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.decoder_block import DecoderBlock
+from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
@@ -25,8 +25,8 @@ from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual
 from keras_resnet.layers.scaled_standardized_conv import ScaledStandardizedConv2D
-from keras_resnet.layers.shortcut import Shortcut
 from keras_resnet.layers.scse import ScSE
+from keras_resnet.layers.shortcut import Shortcut
 from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem

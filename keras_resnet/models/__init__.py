@@ -5,6 +5,7 @@ from keras_resnet.models.densenet import cifar_densenet, densenet
 from keras_resnet.models.normfree import nf_resnet
 from keras_resnet.models.preresnet import resnetv2
 from keras_resnet.models.resnet import resnet
+from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.models.vit import vit
 
-__all__ = ["cifar_densenet", "cifar_resnet", "densenet", "nf_resnet", "resnet", "resnetv2", "vit"]
+__all__ = ["cifar_densenet", "cifar_resnet", "densenet", "nf_resnet", "resnet", "resnetv2", "unet", "unet_plus_plus", "vit"]

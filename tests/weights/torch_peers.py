@@ -23,10 +23,11 @@ def network(source: str, name: str, numbers: bool = True) -> torch.nn.Module:
     """The network of a source. Its numbers are drawn from the names of its tensors, its running statistics those of a batch of images."""
     # Some transformers, of which no file has a head, timm makes without.
     made = timm.create_model(name, num_classes=1000) if source == "timm" else getattr(torchvision.models, name)()
-    return _numbered(made).eval() if numbers else made.eval()
+    return numbered(made).eval() if numbers else made.eval()
 
 
-def _numbered(made: torch.nn.Module) -> torch.nn.Module:
+def numbered(made: torch.nn.Module, channels: int = 3) -> torch.nn.Module:
+    """A network of images of so many channels, its numbers drawn from the names of its tensors, its statistics those of a batch."""
     norms = [module for module in made.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     with torch.no_grad():
         for key, parameter in made.named_parameters():
@@ -34,7 +35,7 @@ def _numbered(made: torch.nn.Module) -> torch.nn.Module:
         for norm in norms:
             norm.momentum = 1.0  # the last batch alone, which is the only one
         if norms:
-            made.train()(_tensor(seeded.images(STATISTICS_SEED, BATCH, 64)).float())
+            made.train()(_tensor(seeded.images(STATISTICS_SEED, BATCH, 64)[..., np.arange(channels) % 3]).float())
     return made
 
 
