@@ -17,6 +17,6 @@ LABELS = ((7 * PLACES + PLACES // 5) % 3).reshape(2, 4, 4)
 BINARY_LOGITS = waves(2, 1, 4, 4)
 BINARY_LABELS = ((5 * PLACES) % 7 < 3).astype("int32").reshape(2, 4, 4)
 
-RANDOM_LOGITS = normal(2, 4, 5, 3, deviation=2.0)
-RANDOM_LABELS = np.random.default_rng(3).integers(0, 3, (2, 4, 5))
-IGNORED = np.where(np.random.default_rng(4).random((2, 4, 5)) < 0.3, 255, RANDOM_LABELS)
+RANDOM_LOGITS = normal(2, 4, 4, 3, deviation=2.0)  # of the shape above, so that JAX compiles once for both
+RANDOM_LABELS = np.random.default_rng(3).integers(0, 3, (2, 4, 4))
+IGNORED = np.where(np.random.default_rng(4).random((2, 4, 4)) < 0.3, 255, RANDOM_LABELS)

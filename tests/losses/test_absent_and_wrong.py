@@ -66,11 +66,10 @@ def test_an_absent_class_in_the_others():
     assert float(losses.GeneralizedDice(empty="smooth")(labels, RANDOM_LOGITS)) > float(rare)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_all_pixels_ignored(loss, channels):
-    tensor = keras.ops.convert_to_tensor(np.full((2, 4, 5), 255))
-    for batch in (True, False):
+def test_all_pixels_ignored(loss):
+    tensor = keras.ops.convert_to_tensor(np.full((2, 4, 4), 255))
+    for channels, batch in ((1, False), (3, True)):
         made = loss(ignore_index=255, batch=batch)
         value, (gradient,) = value_and_gradients(
             lambda x, made=made: keras.ops.reshape(made(tensor, x), (1,)), RANDOM_LOGITS[..., :channels]
@@ -115,7 +114,7 @@ def test_the_sample_of_a_wrong_label():
         (np.where(RANDOM_LABELS == 2, 7, 0), dict(ignore_index=255), "and ignore_index=255. Received: 7"),
         (RANDOM_LABELS - 1, {}, "-1 "),
         (RANDOM_LABELS * 0.5, {}, r"0\.5 .*whole"),
-        (np.full((2, 4, 5), np.nan), {}, "nan"),
+        (np.full((2, 4, 4), np.nan), {}, "nan"),
         (np.eye(3)[RANDOM_LABELS], {}, "sparse=False"),
         (RANDOM_LABELS, dict(sparse=False), "sparse=True"),
         (np.eye(3)[RANDOM_LABELS] * 2, dict(sparse=False), "sum to 1"),
@@ -123,7 +122,7 @@ def test_the_sample_of_a_wrong_label():
         (RANDOM_LABELS[:1], {}, "shape"),
         (RANDOM_LABELS[..., None, None], {}, "shape"),
         (RANDOM_LABELS, dict(class_weights=[1, 2]), "3 numbers"),
-        (np.array([["a"] * 5] * 8).reshape(2, 4, 5), {}, "integers"),
+        (np.array([["a"] * 4] * 8).reshape(2, 4, 4), {}, "integers"),
     ],
 )
 def test_wrong_masks(masks, settings, words):

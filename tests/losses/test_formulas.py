@@ -127,7 +127,7 @@ def test_forms_of_masks_and_outputs(name):
 
 
 def test_volumes():
-    volume, labels = RANDOM_LOGITS.reshape(2, 2, 2, 5, 3), RANDOM_LABELS.reshape(2, 2, 2, 5)
+    volume, labels = RANDOM_LOGITS.reshape(2, 2, 2, 4, 3), RANDOM_LABELS.reshape(2, 2, 2, 4)
     assert float(losses.DiceCrossEntropy()(labels, volume)) == pytest.approx(
         float(losses.DiceCrossEntropy()(RANDOM_LABELS, RANDOM_LOGITS)), rel=1e-5
     )

@@ -65,7 +65,7 @@ def test_forms_of_masks_and_outputs(make):
     assert float(make(3, data_format="channels_first")(RANDOM_LABELS, np.moveaxis(RANDOM_LOGITS, -1, 1))) == expected
     assert float(make(3)(RANDOM_LABELS, found)) == expected
     assert float(make(3)(RANDOM_LABELS[..., None], found[..., None].astype("uint8"))) == expected
-    assert float(make(3)(RANDOM_LABELS.reshape(2, 2, 2, 5), RANDOM_LOGITS.reshape(2, 2, 2, 5, 3))) == expected
+    assert float(make(3)(RANDOM_LABELS.reshape(2, 2, 2, 4), RANDOM_LOGITS.reshape(2, 2, 2, 4, 3))) == expected
     assert float(make(3)(RANDOM_LABELS, keras.ops.cast(RANDOM_LOGITS, "float16"))) == expected
 
 
