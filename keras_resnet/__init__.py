@@ -6,9 +6,11 @@ model = keras_resnet.ResNet50(weights=None, classes=10, input_shape=(224, 224, 3
 """
 
 from keras_resnet import backend, layers, learning, models
+from keras_resnet.learning import losses, metrics
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.models.features import feature_info, features
 from keras_resnet.models.profile import profile
+from keras_resnet.segmentation import UNet, UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions
 from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
 from keras_resnet.weights.load import load_weights
@@ -20,6 +22,8 @@ globals().update(CONSTRUCTORS)  # ResNet18, ResNet50, ..., Plain56: one for each
 __version__ = "0.1.0"
 __all__ = [
     "Preprocessing",
+    "UNet",
+    "UNetPlusPlus",
     "backend",
     "create_model",
     "decode_predictions",
@@ -30,6 +34,8 @@ __all__ = [
     "learning",
     "list_models",
     "load_weights",
+    "losses",
+    "metrics",
     "models",
     "preprocessing",
     "profile",

@@ -9,10 +9,14 @@ from keras_resnet import backend as backend
 from keras_resnet import layers as layers
 from keras_resnet import learning as learning
 from keras_resnet import models as models
+from keras_resnet.learning import losses as losses
+from keras_resnet.learning import metrics as metrics
 from keras_resnet.learning.freezing import freeze as freeze
 from keras_resnet.models.features import feature_info as feature_info
 from keras_resnet.models.features import features as features
 from keras_resnet.models.profile import profile as profile
+from keras_resnet.segmentation import UNet as UNet
+from keras_resnet.segmentation import UNetPlusPlus as UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions as decode_predictions
 from keras_resnet.vision.preprocessing import Preprocessing as Preprocessing
 from keras_resnet.vision.preprocessing import preprocessing as preprocessing
@@ -5565,6 +5569,7 @@ def DenseNet121(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5593,6 +5598,7 @@ def DenseNet161(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5621,6 +5627,7 @@ def DenseNet169(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5649,6 +5656,7 @@ def DenseNet201(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5677,6 +5685,7 @@ def DenseNet264(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5705,6 +5714,7 @@ def DenseNet264d(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5733,6 +5743,7 @@ def DenseNetBlur121d(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5759,6 +5770,7 @@ def DenseNet40_k12(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5785,6 +5797,7 @@ def DenseNet100_k12(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5811,6 +5824,7 @@ def DenseNet100_k24(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5837,6 +5851,7 @@ def DenseNetBC100_k12(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5863,6 +5878,7 @@ def DenseNetBC190_k40(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
@@ -5889,6 +5905,7 @@ def DenseNetBC250_k24(
     dropout: float = 0.0,
     memory_efficient: bool = False,
     output_stride: int | None = None,
+    as_encoder: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
 ) -> keras.Model: ...
