@@ -13,6 +13,8 @@ from keras_resnet.models.profile import profile
 from keras_resnet.segmentation import UNet, UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions
 from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
+from keras_resnet.vision.segmentation_plot import plot_segmentation
+from keras_resnet.vision.sliding_window import sliding_window
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.save import save_weights
 from keras_resnet.zoo import CONSTRUCTORS, create_model, list_models
@@ -37,8 +39,10 @@ __all__ = [
     "losses",
     "metrics",
     "models",
+    "plot_segmentation",
     "preprocessing",
     "profile",
     "save_weights",
+    "sliding_window",
     *CONSTRUCTORS,
 ]

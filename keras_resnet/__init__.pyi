@@ -20,6 +20,8 @@ from keras_resnet.segmentation import UNetPlusPlus as UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions as decode_predictions
 from keras_resnet.vision.preprocessing import Preprocessing as Preprocessing
 from keras_resnet.vision.preprocessing import preprocessing as preprocessing
+from keras_resnet.vision.segmentation_plot import plot_segmentation as plot_segmentation
+from keras_resnet.vision.sliding_window import sliding_window as sliding_window
 from keras_resnet.weights.load import load_weights as load_weights
 from keras_resnet.weights.save import save_weights as save_weights
 from keras_resnet.zoo import create_model as create_model

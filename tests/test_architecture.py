@@ -7,7 +7,16 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 FRAMEWORKS = {"torch", "jax", "jaxlib", "tensorflow"}
-FLOORS = ("backend", "layers", "models", "weights", "vision", "learning", "zoo", "segmentation")  # from the lowest; then the package's own page
+FLOORS = (
+    "backend",
+    "layers",
+    "models",
+    "weights",
+    "vision",
+    "learning",
+    "zoo",
+    "segmentation",
+)  # from the lowest; then the package's own page
 READER = ("keras_resnet.weights.read_pickle", "torch")  # PyTorch's own files are read by its restricted reader alone
 ABOVE = {"training", "applications", "benchmarks", "tests"}
 FAMILIES = {"resnet", "preresnet", "normfree", "cifar", "densenet", "vit", "unet"}

@@ -1,7 +1,10 @@
-"""Floor 4: what stands around a model in training: what of it learns, and how fast. What stands around one in use is in `vision`."""
+"""Floor 4: what stands around a model in training: from what, what of it and how fast it learns. What serves one in use is in `vision`."""
 
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.learning.layerwise import layerwise
 from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
+from keras_resnet.learning.mask_mixing import cut_mix, mix_up
+from keras_resnet.learning.pair_augmentation import PairAugmentation
+from keras_resnet.learning.pairs import Pairs
 
-__all__ = ["LayerwiseOptimizer", "freeze", "layerwise"]
+__all__ = ["LayerwiseOptimizer", "PairAugmentation", "Pairs", "cut_mix", "freeze", "layerwise", "mix_up"]
