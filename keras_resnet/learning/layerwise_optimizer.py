@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import check_number
+from keras_resnet.models.untracked import Untracked
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -51,13 +52,13 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
             loss_scale_factor=settings.pop("loss_scale_factor", None),
             name=name or f"layerwise_{template.name}",
         )
-        self._settings = _Untracked(settings)
-        self._kind = _Untracked(type(template))
-        self._factors = _Untracked(dict(factors))
-        self._undecayed = _Untracked((set(undecayed), set()))  # paths, and patterns of names
+        self._settings = Untracked(settings)
+        self._kind = Untracked(type(template))
+        self._factors = Untracked(dict(factors))
+        self._undecayed = Untracked((set(undecayed), set()))  # paths, and patterns of names
         # Hidden from Keras, which would save the state of each a second time.
-        self._inner = _Untracked([])
-        self._learned = _Untracked([])
+        self._inner = Untracked([])
+        self._learned = Untracked([])
 
     @property
     def groups(self) -> list[keras.optimizers.Optimizer]:
@@ -157,13 +158,6 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         config = dict(config)
         config["optimizer"] = keras.saving.deserialize_keras_object(config["optimizer"], custom_objects=custom_objects)
         return cls(**config)
-
-
-class _Untracked:
-    """What neither Keras nor TensorFlow is to find in an attribute."""
-
-    def __init__(self, value: Any):
-        self.value = value
 
 
 class _Scaled:

@@ -12,6 +12,7 @@ from keras_resnet import backend
 from keras_resnet.layers import Residual
 from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.layers.repeated import repeating
+from keras_resnet.models.untracked import Untracked
 
 # From as many equal blocks on XLA compiles one of them in a loop; fewer compile faster than they would run in it.
 REPEATED = 50
@@ -28,11 +29,11 @@ class Network(keras.Model):
     @property
     def checkpoint(self) -> dict | None:
         """The catalogue's row of the published weights that this network was built with, as plain values; None with others."""
-        return getattr(self, "_checkpoint", _Untracked(None)).value
+        return getattr(self, "_checkpoint", Untracked(None)).value
 
     @checkpoint.setter
     def checkpoint(self, values: dict | None) -> None:
-        self._checkpoint = _Untracked(values)
+        self._checkpoint = Untracked(values)
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -64,7 +65,7 @@ class Network(keras.Model):
                     runs.append([])
                 runs[-1].append(layer)
             chain = all(layer.input is before.output for before, layer in itertools.pairwise(self.layers))
-            self._runs = _Untracked([tuple(run) for run in runs if len(run) >= REPEATED] if chain and len(self.outputs) == 1 else [])
+            self._runs = Untracked([tuple(run) for run in runs if len(run) >= REPEATED] if chain and len(self.outputs) == 1 else [])
         return [run for run in self._runs.value if len({len(block.trainable_variables) for block in run}) == 1]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -149,13 +150,6 @@ class Network(keras.Model):
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
-
-
-class _Untracked:
-    """What Keras is not to find in an attribute: it would take the layers for more of its own."""
-
-    def __init__(self, value: Any):
-        self.value = value
 
 
 def _settings(layer: Any) -> dict:
