@@ -18,8 +18,8 @@ import safetensors
 from keras_resnet.weights import read_hdf5, read_pickle
 from keras_resnet.weights.shown import shown
 
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".th", ".npz", ".weights.h5", ".h5", ".keras")
-PICKLES = (".pth", ".pt", ".bin", ".th")
+SUFFIXES = (".safetensors", ".pth", ".pth.tar", ".pt", ".bin", ".th", ".npz", ".weights.h5", ".h5", ".keras")
+PICKLES = (".pth", ".pth.tar", ".pt", ".bin", ".th")
 # What a file may unpack to beyond 64 bytes a number (the state of any optimizer fits in those): names and chunks.
 SPARE_BYTES = 64 * 2**20
 MOST_HEADER = 2**24  # bytes, of 160,000 tensors; safetensors allows 100 MB, which would take 1 GB to look through
@@ -90,6 +90,8 @@ def _damage_named(path: pathlib.Path) -> Iterator[None]:
         yield
     except read_pickle.NotReadable as error:
         raise ValueError(f"The weights file {str(path)!r} is a pickle, and is not read here. {error}") from error
+    except _ReplacedError as error:
+        raise ValueError(f"The weights file {str(path)!r} was changed while it was read. Load it again once nobody writes it.") from error
     except Exception as error:  # the readers of three libraries: there is no list of what they raise
         said = shown(error.args[0] if isinstance(error, KeyError) and error.args else error, 300)
         raise ValueError(f"The weights file {str(path)!r} cannot be read: it is damaged or of another kind ({said}).") from error
@@ -124,13 +126,27 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return seen
 
 
+class _ReplacedError(Exception):
+    """Another file has the name of the one that is being read."""
+
+
 class _Mapped:
-    """A file of safetensors, mapped anew after every `SPAN` bytes read: pages once read count as this process's until their map closes."""
+    """A file of safetensors, mapped anew after every `SPAN` bytes read: pages once read count as this process's until their map closes.
+
+    The library opens by name alone, and whoever replaces the file in between would make one model of two.
+    """
 
     SPAN = 4 * 2**20
 
     def __init__(self, path: pathlib.Path):
-        self.path, self.count, self.file = path, 0, safetensors.safe_open(os.fspath(path), framework="numpy")
+        self.path, self.identity = path, _identity(path)
+        self._open()
+
+    def _open(self) -> None:
+        self.count, self.file = 0, safetensors.safe_open(os.fspath(self.path), framework="numpy")
+        if _identity(self.path) != self.identity:
+            self.file.__exit__(None, None, None)
+            raise _ReplacedError
 
     def __enter__(self) -> "_Mapped":
         return self
@@ -140,11 +156,16 @@ class _Mapped:
 
     def read(self, key: str) -> np.ndarray:
         if self.count > self.SPAN:
-            self.__exit__(None, None, None)
-            self.count, self.file = 0, safetensors.safe_open(os.fspath(self.path), framework="numpy")
+            self.file.__exit__(None, None, None)
+            self._open()
         array = self.file.get_tensor(key)
         self.count += array.nbytes
         return array
+
+
+def _identity(path: pathlib.Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _npz(stack: contextlib.ExitStack, path: pathlib.Path, limit: int) -> dict[str, Tensor]:

@@ -23,6 +23,10 @@ VALUES = ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SH
 TUPLES = {"EMPTY_TUPLE": 0, "TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
+class Foreign(ValueError):
+    """What a training program may well have written, and a file of weights alone does not have."""
+
+
 class _Item(NamedTuple):
     """What an instruction leaves: its value, where that matters; how many entries it has, all counted; how deep its tuples are."""
 
@@ -96,7 +100,8 @@ def scanned(file: BinaryIO) -> tuple[Any, dict[str, int]]:
     """What is on top at the end of one pickle, and the bytes of every storage that it names.
 
     Raises:
-        ValueError: at an instruction, a function or a type that no state dict needs, or a tensor that is larger than its storage.
+        Foreign: at an instruction, a function or a type that no state dict needs.
+        ValueError: at a tensor that is larger than its storage.
     """
     return _Scan(file).result
 
@@ -163,7 +168,7 @@ class _Scan:
             if self.stack[-1].value not in (_Made("dict"), _Made("OrderedDict"), _Made("Counter")):
                 raise ValueError("it fills what is no dictionary")
         elif name != "PROTO":
-            raise ValueError(f"it has the instruction {name}, which no state dict needs")
+            raise Foreign(f"it has the instruction {name}, which no state dict needs")
 
     def _marked(self) -> list[_Item]:
         items, self.stack = self.stack, self.below.pop()
@@ -200,7 +205,7 @@ def _is_count(value: Any) -> bool:
 def _allowed(argument: str) -> _Name:
     if argument in (*CALLED, *TENSORS, *WRAPPED) or re.fullmatch(rf"{TYPES}|torch(?:\.storage)? ({'|'.join(SIZES)})Storage", argument):
         return _Name(argument)
-    raise ValueError(f"it names {shown(argument.replace(' ', '.'))!r}, which is no part of a state dict and is not loaded")
+    raise Foreign(f"it names {shown(argument.replace(' ', '.'), 60)!r}, which is no part of a state dict and is not loaded")
 
 
 def _made(function: Any, arguments: list) -> Any:
@@ -212,7 +217,7 @@ def _made(function: Any, arguments: list) -> Any:
     if function in WRAPPED:
         return arguments[0]
     if function not in CALLED:
-        raise ValueError(f"it calls {shown(function.replace(' ', '.'))!r}, which is no function of a state dict")
+        raise Foreign(f"it calls {shown(function.replace(' ', '.'), 60)!r}, which is no function of a state dict")
     return _Made(function.split()[1])
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import keras_resnet
 from keras_resnet.weights import rename
 from tests import docs_table, tolerances
 from tests.golden import seeded
 from tests.test_golden import golden, write_safetensors
-from tests.weights import files
+from tests.weights import big_transfer, files
 from tests.weights.parity import LEAST_SPREAD, LOGITS_SEED, OLD, answer, assert_same, built, cases, moved
-from tests.weights.test_parity_golden import BIT, bit_arrays
+from tests.weights.test_parity_golden import BIT
 
 # Networks of every kind, as deep as published, and whether the full run alone takes them.
 TIMM = {
@@ -103,7 +104,7 @@ def test_torchvision_both_ways(peers, name, tmp_path):
 def test_timm_reads_the_same_file_of_big_transfer(peers, tmp_path):
     """By its own reader of this format. Other numbers than the golden file's, whose logits then are no answer."""
     images = seeded.images(LOGITS_SEED, 2, 64)
-    arrays = bit_arrays(golden(BIT), tmp_path)
+    arrays = big_transfer.arrays(safetensors.numpy.load_file(write_safetensors(golden(BIT), tmp_path / "model.safetensors")))
     np.savez(tmp_path / "BiT-S-R50x1.npz", **{key: value * np.float32(0.9) for key, value in arrays.items()})
     theirs = peers.network("timm", BIT, numbers=False)
     theirs.load_pretrained(str(tmp_path / "BiT-S-R50x1.npz"))

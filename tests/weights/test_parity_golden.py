@@ -3,7 +3,6 @@
 What CI sees, where neither is installed. The files are made anew from `tests/golden`: keys and shapes, and numbers drawn from them.
 """
 
-import pathlib
 import re
 
 import numpy as np
@@ -14,7 +13,7 @@ import keras_resnet
 from tests.arrays import as_numpy, normal
 from tests.golden import seeded, seeded_vit
 from tests.test_golden import golden, write_safetensors
-from tests.weights import files
+from tests.weights import big_transfer, files
 from tests.weights.parity import LOGITS_SEED, OLD, answer, assert_same, built
 
 
@@ -82,30 +81,6 @@ def test_transformer(name, tmp_path):
 
 
 BIT = "resnetv2_50x1_bit"
-LETTERS = {"1": "a", "2": "b", "3": "c"}
-
-
-def bit_key(key: str) -> str:
-    """Big Transfer's name of what timm calls `key`. Written down here a second time."""
-    leaf = "kernel" if "conv" in key or key == "head.fc.weight" else {"weight": "gamma", "bias": "beta"}[key.rpartition(".")[2]]
-    if key == "stem.conv.weight":
-        return "resnet/root_block/standardized_conv2d/kernel"
-    if key.startswith("head.fc"):
-        return f"resnet/head/conv2d/{'kernel' if key.endswith('weight') else 'bias'}"
-    if key.startswith("norm."):
-        return f"resnet/group_norm/{leaf}"
-    stage, block, rest = re.fullmatch(r"stages\.(\d)\.blocks\.(\d+)\.(.*)", key).groups()
-    unit = f"resnet/block{int(stage) + 1}/unit{int(block) + 1:02d}"
-    if rest == "downsample.conv.weight":
-        return f"{unit}/a/proj/standardized_conv2d/kernel"
-    kind, number = re.fullmatch(r"(conv|norm)(\d)\..*", rest).groups()
-    return f"{unit}/{LETTERS[number]}/{'standardized_conv2d' if kind == 'conv' else 'group_norm'}/{leaf}"
-
-
-def bit_arrays(file: dict[str, np.ndarray], folder: pathlib.Path) -> dict[str, np.ndarray]:
-    """What Big Transfer's file would hold with a golden file's numbers, in TensorFlow's layout."""
-    state = safetensors.numpy.load_file(write_safetensors(file, folder / "model.safetensors"))
-    return {bit_key(key): value.transpose(2, 3, 1, 0) if value.ndim == 4 else value for key, value in state.items()}
 
 
 class TestBigTransfer:
@@ -113,7 +88,7 @@ class TestBigTransfer:
 
     @pytest.fixture
     def arrays(self, tmp_path) -> dict[str, np.ndarray]:
-        return bit_arrays(golden(BIT), tmp_path)
+        return big_transfer.arrays(safetensors.numpy.load_file(write_safetensors(golden(BIT), tmp_path / "model.safetensors")))
 
     def test_logits(self, arrays, tmp_path):
         """Those that timm gave for the same numbers."""

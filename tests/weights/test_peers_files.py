@@ -8,7 +8,7 @@ import keras_resnet
 from tests import tolerances
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
-from tests.weights import files
+from tests.weights import big_transfer, files
 
 
 def original(name: str, include_top: bool = True, seed: int | None = 0) -> keras.Model:
@@ -99,31 +99,6 @@ def test_resnext_kernels_are_sums_of_depthwise_ones():
     assert np.abs(summed - grouped).max() < 1e-4
 
 
-def bit_arrays(model: keras.Model) -> dict[str, np.ndarray]:
-    """A Big Transfer file's keys, written down here a second time, from the places of our variables."""
-    arrays = {}
-    for variable in model.weights:
-        parts = variable.path.split("/")
-        value = as_numpy(variable)
-        leaf = parts[-1]
-        if parts[0] == "stem":
-            key = "resnet/root_block/standardized_conv2d/kernel"
-        elif parts[0] == "post_norm":
-            key = f"resnet/group_norm/{leaf}"
-        elif parts[0] == "head":
-            key, value = f"resnet/head/conv2d/{leaf}", value[None, None] if leaf == "kernel" else value
-        else:
-            stage, block = parts[0].removeprefix("stage").split("_block")
-            unit = f"resnet/block{stage}/unit{int(block):02d}"
-            if parts[1] == "shortcut":
-                key = f"{unit}/a/proj/standardized_conv2d/{leaf}"
-            else:
-                kind = "standardized_conv2d" if parts[1].startswith("conv") else "group_norm"
-                key = f"{unit}/{'abc'[int(parts[1][-1]) - 1]}/{kind}/{leaf}"
-        arrays[key] = value
-    return arrays
-
-
 @pytest.mark.parametrize("numbered_convs", [False, True])
 def test_from_big_transfer(numbered_convs, tmp_path):
     model, fresh = (
@@ -135,7 +110,7 @@ def test_from_big_transfer(numbered_convs, tmp_path):
         for _ in range(2)
     )
     files.filled(model, 4)
-    arrays = bit_arrays(model)
+    arrays = big_transfer.arrays(files.state_dict(model))
     if numbered_convs:
         arrays = {key.replace("standardized_conv2d/", f"standardized_conv2d_{i}/"): v for i, (key, v) in enumerate(arrays.items())}
     np.savez(tmp_path / "BiT.npz", **arrays)
@@ -182,6 +157,52 @@ class TestPickles:
         torch.save({"epoch": 3, nest: state, "optimizer": {"lr": 0.1}}, tmp_path / "last.pth", _use_new_zipfile_serialization=archive)
         keras_resnet.load_weights(fresh, tmp_path / "last.pth")
         assert files.same_numbers(fresh, model)
+
+    @pytest.mark.parametrize(
+        ("averaged", "plain"), [("state_dict_ema", "state_dict"), ("model_ema", "model"), ("ema", "net"), ("model_ema", "state_dict")]
+    )
+    def test_moving_averages_come_first(self, torch, averaged, plain, tmp_path):
+        """As in timm, also with what `torch.optim.swa_utils` adds to them; an empty place for them counts as none."""
+        model, other, fresh = files.small(3), files.small(4), files.small()
+        ours, theirs = ({key: torch.from_numpy(value.copy()) for key, value in files.state_dict(m).items()} for m in (model, other))
+        wrapped = {"n_averaged": torch.tensor(5), **{f"module.{key}": value for key, value in ours.items()}}
+        for state in (ours, wrapped):
+            torch.save({plain: theirs, averaged: state, "epoch": 3}, tmp_path / "last.pth.tar")
+            files.filled(fresh, 5)
+            keras_resnet.load_weights(fresh, tmp_path / "last.pth.tar")
+            assert files.same_numbers(fresh, model)
+        for nothing in (None, {}):
+            torch.save({averaged: nothing, plain: theirs}, tmp_path / "last.pth.tar")
+            keras_resnet.load_weights(fresh, tmp_path / "last.pth.tar")
+            assert files.same_numbers(fresh, other)
+
+    @pytest.mark.parametrize("archive", [True, False], ids=["archive", "before 1.6"])
+    def test_what_a_training_program_leaves_is_refused_with_advice(self, torch, archive, tmp_path):
+        """Its options are an object, which is not built; nor are weights looked for in places that have other names."""
+        import argparse
+
+        model, state = files.small(3), {key: torch.from_numpy(value) for key, value in files.state_dict(files.small(4)).items()}
+        path, before = tmp_path / "last.pth.tar", [as_numpy(v).tobytes() for v in model.weights]
+        for content, says in (
+            ({"args": argparse.Namespace(lr=0.1), "state_dict": state}, "'argparse.Namespace', which is no part of a state dict"),
+            ({"epoch": 3, "weights": state}, "its entry 'epoch' is no tensor"),
+            ({"state_dict": [state]}, "its entry 'state_dict' is no tensor"),
+            ([state], "there is no state dict in it"),
+        ):
+            torch.save(content, path, _use_new_zipfile_serialization=archive)
+            with pytest.raises(ValueError, match="save its weights alone") as caught:
+                keras_resnet.load_weights(model, path)
+            assert says in str(caught.value)
+            assert "torch.save(torch.load(path, weights_only=False)['state_dict'], 'weights.pth')" in str(caught.value)
+            assert [as_numpy(v).tobytes() for v in model.weights] == before
+        torch.save(torch.load(path, weights_only=False)[0], tmp_path / "weights.pth")  # what it advises
+        keras_resnet.load_weights(model, tmp_path / "weights.pth")
+        assert files.same_numbers(model, files.small(4))
+
+    def test_advice_survives_the_longest_name(self, torch, tmp_path):
+        torch.save({"x" * 5000: 1}, tmp_path / "model.pth")
+        with pytest.raises(ValueError, match=r"Only where you trust .*'weights\.pth'\)\)"):
+            keras_resnet.load_weights(files.small(3), tmp_path / "model.pth")
 
     def test_old_names_of_densenets(self, torch, tmp_path):
         """torchvision's files say `denselayer1.norm.1.weight`."""
