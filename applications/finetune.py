@@ -2,7 +2,7 @@
 
     python -m applications.finetune PICTURES --model resnet50.a1_in1k --out flowers     # weights are downloaded; or --weights FILE
     python -m applications.finetune tfds:oxford_flowers102 --model resnet50             # needs tensorflow-datasets and TensorFlow
-    python -m applications.finetune --predict photo.jpg --model flowers/finetuned.keras
+    keras-resnet predict photo.jpg --model flowers/finetuned.keras                      # what is in a picture
 
 It writes finetuned.keras, a network from uint8 pictures of any size to probabilities, with the preprocessing inside, which any backend
 opens; classes.txt, the names of its outputs; report.json; and report.png: learning curve, confusion matrix, worst mistakes as pictures.
@@ -28,7 +28,6 @@ import keras_resnet
 from applications.classification_report import draw, judge
 from applications.labelled_pictures import Batches, find, from_tfds, one_line, split
 from keras_resnet import learning
-from keras_resnet_cli.pictures import open_picture
 
 FILES = ("finetuned.keras", "classes.txt", "report.json", "report.png")
 MARGIN = 8 / 7  # pictures are read by this much larger than the network's, so that zooming in finds detail
@@ -36,13 +35,19 @@ MARGIN = 8 / 7  # pictures are read by this much larger than the network's, so t
 
 def open_network(options: argparse.Namespace, classes: int) -> tuple[Any, Any]:
     """The network with a head of `classes`, and the preprocessing of its weights."""
-    name, _, tag = options.model.partition(".")
+    network, dot, _ = options.model.partition(".")
+    hub = options.model.startswith("hf://")
     settings: dict[str, Any] = dict(classes=classes, data_format="channels_last")
     if options.size:
         settings["input_shape"] = (options.size, options.size, 3)
     try:
-        model = keras_resnet.create_model(name, weights=options.weights or tag or "imagenet", **settings)
-        known = keras_resnet.preprocessing(options.model, data_format="channels_last") if tag else keras_resnet.preprocessing(model)
+        if options.weights and dot and not hub:  # a file in place of those that are named, which takes the same pictures
+            model = keras_resnet.create_model(network, weights=options.weights, **settings)
+            known = keras_resnet.preprocessing(options.model, data_format="channels_last")
+        else:
+            usual = None if hub or dot else "imagenet"
+            model = keras_resnet.create_model(options.model, weights=options.weights or usual, **settings)
+            known = keras_resnet.preprocessing(model)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {one_line(error)}") from error
     return model, type(known).from_config({**known.get_config(), "size": tuple(model.input_shape[1:3]), "data_format": "channels_last"})
@@ -125,31 +130,8 @@ def run(options: argparse.Namespace) -> float:
     print(f"accuracy on the pictures held back: {100 * report['accuracy']:.2f} %")
     for name in FILES:
         print(f"wrote {(out / name).resolve()}")
+    print(f"what is in a picture: keras-resnet predict PICTURE --model {out / FILES[0]}")
     return report["accuracy"]
-
-
-def predict(path: str, model_path: pathlib.Path) -> list[tuple[str, float]]:
-    """Prints and returns the classes of a picture with their probabilities, the most likely first."""
-    beside = model_path.with_name("classes.txt")
-    for needed in (model_path, beside):
-        if not needed.is_file():
-            raise SystemExit(f"error: there is no file {str(needed)!r}. A run of `python -m applications.finetune` writes it.")
-    try:
-        picture = open_picture(path)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {one_line(error)}") from error
-    classes = beside.read_text(encoding="utf-8").splitlines()
-    try:
-        model = keras.saving.load_model(model_path, compile=False)
-        (values,) = keras.ops.convert_to_numpy(model.predict(np.asarray(picture)[None], verbose=0))
-    except Exception as error:  # Keras raises all kinds at damaged files, and at networks that take something else
-        raise SystemExit(f"error: {str(model_path)!r} is damaged, or not from this program ({one_line(error)}).") from error
-    if len(values) != len(classes):
-        raise SystemExit(f"error: {str(model_path)!r} has {len(values)} outputs, {str(beside)!r} {len(classes)} names: not of one run.")
-    best = [(classes[i], float(values[i])) for i in np.argsort(-values, kind="stable")]
-    for name, value in best[:5]:
-        print(f"{100 * value:6.2f} %  {name}")
-    return best
 
 
 def _count(text: str) -> int:
@@ -171,11 +153,11 @@ def _number(least: float, most: float) -> Any:
     return parse
 
 
-def main(arguments: Sequence[str] | None = None) -> Any:
-    """Runs the program with command-line `arguments`; returns the accuracy, or with `--predict` the classes and probabilities."""
+def main(arguments: Sequence[str] | None = None) -> float:
+    """Runs the program with command-line `arguments`, and returns the accuracy on the pictures held back."""
     parser = argparse.ArgumentParser(prog="python -m applications.finetune", description="Fine-tunes a network on a folder of pictures.")
-    parser.add_argument("pictures", nargs="?", metavar="PICTURES", help="a folder with a folder of pictures for each class, or tfds:NAME")
-    parser.add_argument("--model", required=True, help="network, such as resnet50 or resnet50.a1_in1k; with --predict a finetuned.keras")
+    parser.add_argument("pictures", metavar="PICTURES", help="a folder with a folder of pictures for each class, or tfds:NAME")
+    parser.add_argument("--model", required=True, help="network, such as resnet50, resnet50.a1_in1k or hf://timm/resnet50.a1_in1k")
     parser.add_argument("--weights", help="file of weights in place of the published ones")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("finetuned"), help="folder for the files (default: finetuned)")
     parser.add_argument("--epochs", type=_count, default=10, help="passes over the pictures (default 10)")
@@ -189,13 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> Any:
     parser.add_argument("--weight-decay", type=_number(0, 10), default=0.05, help="default 0.05; none for biases and norms")
     parser.add_argument("--held-back", type=_number(0.01, 0.9), default=0.2, help="share of each class that is held back (default 0.2)")
     parser.add_argument("--seed", type=int, default=0, help="of the split, the head and the changes (default 0)")
-    parser.add_argument("--predict", metavar="PICTURE", help="say what is in this picture; no training")
-    options = parser.parse_args(arguments)
-    if options.predict is not None:
-        return predict(options.predict, pathlib.Path(options.model))
-    if options.pictures is None:
-        parser.error("PICTURES is needed: a folder with a folder of pictures for each class")
-    return run(options)
+    return run(parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

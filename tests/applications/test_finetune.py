@@ -1,14 +1,12 @@
 """Fine-tuning on real photographs: it learns, its file predicts, bad pictures are named, and each slip gets one clear error."""
 
-import io
+import argparse
 import json
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
-import zlib
 
 import keras
 import numpy as np
@@ -16,40 +14,15 @@ import pytest
 from PIL import Image
 
 import keras_resnet
-from applications import finetune, labelled_pictures
+from applications import finetune
+from keras_resnet.weights import catalogue, download
+from tests.applications.picture_folders import PHOTOGRAPHS, folder_of
 from tests.arrays import as_numpy
-from tests.vision.photographs import open_photograph
+from tests.cli.run import run
+from tests.weights import files
 
 ROOT = pathlib.Path(__file__).parents[2]
-PHOTOGRAPHS = {"temple": "china.jpg", "flower": "flower.jpg", "woman": "astronaut.png", "cup": "coffee.png"}
-
-
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory):
-    """Crops of photographs, 24 of each of four, of different sizes and kinds; and one file in each that is no picture."""
-    folder = tmp_path_factory.mktemp("pictures")
-    rng = np.random.default_rng(0)
-    for name, file in PHOTOGRAPHS.items():
-        (folder / name).mkdir()
-        photograph = open_photograph(file)
-        for number in range(24):
-            size = rng.integers(70, 130, 2)
-            top, left = rng.integers(0, np.array(photograph.shape[:2]) - size)
-            crop = Image.fromarray(photograph[top : top + size[0], left : left + size[1]])
-            if number == 0:
-                exif = Image.Exif()
-                exif[0x0112] = 6  # lying on its side
-                crop.save(folder / name / "turned.jpg", exif=exif)
-            elif number == 1:
-                crop.convert("L").save(folder / name / "grey.webp")
-            elif number == 2:
-                crop.convert("RGBA").save(folder / name / "transparent.png")
-            else:
-                crop.save(folder / name / f"{number:02d}.png")
-    (folder / "cup" / "broken.jpg").write_bytes((folder / "cup" / "turned.jpg").read_bytes()[:500])
-    (folder / "cup" / "notes.txt").write_text("no picture, and not called one")
-    (folder / ".hidden").mkdir()
-    return folder
+TAG = catalogue.DEFAULTS["resnet18"]
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +30,7 @@ def weights(tmp_path_factory):
     """A checkpoint of a small network, made here."""
     keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("weights") / "resnet20.safetensors"
-    keras_resnet.save_weights(keras_resnet.create_model("resnet20"), path)
-    return path
+    return files.write(keras_resnet.create_model("resnet20"), path)
 
 
 def arguments(pictures, weights, out, *more) -> list[str]:
@@ -94,21 +66,28 @@ def test_it_learns_and_reports(written):
     assert "broken.jpg" in line
 
 
+def predicted(path: object, model: pathlib.Path) -> dict[str, float]:
+    """What `keras-resnet predict` says of a picture, the most likely class first."""
+    status, out, error = run("predict", path, "--model", model, "--json")
+    assert status == 0, error
+    return {one["name"]: one["score"] for one in json.loads(out)[0]["predictions"]}
+
+
 def test_the_file_takes_pictures_of_any_size(written, pictures):
     out, _, report = written
     model = keras.saving.load_model(out / "finetuned.keras")
     assert model.input_shape == (None, None, None, 3)
-    found = finetune.main(["--predict", str(pictures / "cup" / "05.png"), "--model", str(out / "finetuned.keras")])
-    assert sum(value for _, value in found) == pytest.approx(1, abs=1e-5)
+    found = predicted(pictures / "cup" / "05.png", out / "finetuned.keras")
+    assert sum(found.values()) == pytest.approx(1, abs=1e-5)
     values = as_numpy(model(np.asarray(Image.open(pictures / "cup" / "05.png"))[None]))[0]
-    assert dict(found) == pytest.approx(dict(zip(report["classes"], values.tolist())), abs=1e-5)
+    assert found == pytest.approx(dict(zip(report["classes"], values.tolist())), abs=1e-5)
 
 
 def test_probabilities_are_those_of_the_report(written):
     """A mistake of the report is one of the file too, with the same probability."""
     out, _, report = written
     for mistake in report["mistakes"][:2]:
-        (name, value), *_ = finetune.main(["--predict", mistake["picture"], "--model", str(out / "finetuned.keras")])
+        (name, value), *_ = predicted(mistake["picture"], out / "finetuned.keras").items()
         assert name == mistake["read"]
         assert value == pytest.approx(mistake["probability"], abs=1e-4)
 
@@ -117,47 +96,13 @@ def test_another_backend_opens_the_file(written, pictures):
     out = written[0]
     other = "torch" if keras.backend.backend() != "torch" else "jax"
     picture = pictures / "woman" / "07.png"
-    expected = dict(finetune.main(["--predict", str(picture), "--model", str(out / "finetuned.keras")]))
-    program = (
-        "import json, sys; from applications import finetune; "
-        "print('FOUND' + json.dumps(finetune.main(['--predict', sys.argv[1], '--model', sys.argv[2]])))"
-    )
+    expected = predicted(picture, out / "finetuned.keras")
     environment = {**os.environ, "KERAS_BACKEND": other, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", program, str(picture), str(out / "finetuned.keras")]
+    command = [sys.executable, "-m", "keras_resnet_cli", "predict", picture, "--model", out / "finetuned.keras", "--json"]
     result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
-    found = json.loads(result.stdout.rpartition("FOUND")[2])
-    assert dict(map(tuple, found)) == pytest.approx(expected, abs=1e-4)
-
-
-def test_the_split_is_stratified_and_fixed(pictures):
-    found, unread = labelled_pictures.find(pictures)
-    assert len(unread) == 1
-    learnt, held = labelled_pictures.split(found, 0.25, 3)
-    assert np.bincount(held.labels).tolist() == [6, 6, 6, 6]
-    assert sorted([*learnt.paths, *held.paths]) == sorted(found.paths)
-    assert labelled_pictures.split(found, 0.25, 3)[1].paths == held.paths
-    assert labelled_pictures.split(found, 0.25, 4)[1].paths != held.paths
-    few = labelled_pictures.Labelled(list("abcd"), np.array([0, 0, 1, 1]), ["a", "b"])
-    assert np.bincount(labelled_pictures.split(few, 0.9, 0)[1].labels).tolist() == [1, 1]
-
-
-def test_batches_change_pictures_only_to_learn_from(pictures):
-    found, _ = labelled_pictures.find(pictures)
-    prepare = keras_resnet.preprocessing("resnet18", size=32)
-    plain = labelled_pictures.Batches(found, prepare, 10, (32, 32))
-    assert len(plain) == 10
-    images, labels = plain[9]
-    assert images.shape == (6, 32, 32, 3)
-    assert labels.tolist() == found.labels[90:].tolist()
-    assert (plain[0][0] == plain[0][0]).all()
-    train = labelled_pictures.Batches(found, keras_resnet.preprocessing("resnet18", size=37), 10, (32, 32), seed=0)
-    seen = [train[i][1] for i in range(len(train))]
-    assert len(train) == 9
-    assert train[0][0].shape == (10, 32, 32, 3)
-    assert (train[0][0] != train[0][0]).any()
-    train.on_epoch_end()
-    assert [train[i][1].tolist() for i in range(len(train))] != [one.tolist() for one in seen]
+    found = {one["name"]: one["score"] for one in json.loads(result.stdout)[0]["predictions"]}
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 def test_frozen_weights_are_those_of_the_checkpoint(pictures, weights, tmp_path):
@@ -170,34 +115,45 @@ def test_frozen_weights_are_those_of_the_checkpoint(pictures, weights, tmp_path)
         assert all(same) if not one.name.startswith(("stage3", "head")) else not all(same) or not same, one.name
 
 
-def png(width: int, height: int) -> bytes:
-    """A picture that says it has this size and holds nothing."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big")
-
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
-def test_a_bomb_is_left_out(pictures, tmp_path):
-    shutil.copytree(pictures, tmp_path / "pictures")
-    (tmp_path / "pictures" / "cup" / "bomb.png").write_bytes(png(100_000, 100_000))
-    _, unread = labelled_pictures.find(tmp_path / "pictures")
-    assert sum("bomb.png" in line and "pixels" in line for line in unread) == 1
-    assert all("\n" not in line for line in unread)
+@pytest.fixture
+def published(weights, tmp_path, monkeypatch):
+    """A hub whose repositories all hold that checkpoint, as one of a ResNet-20; its name is what was asked for."""
+    (tmp_path / "model.safetensors").write_bytes(weights.read_bytes())
+    settings = dict(input_size=[3, 32, 32], mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6], crop_pct=0.7, interpolation="bilinear")
+    config = dict(architecture="resnet20", num_classes=10, pretrained_cfg=settings)
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    asked = []
+    monkeypatch.setattr(download, "download_from_hub", lambda name, file, revision="": asked.append((name, revision)) or tmp_path / file)
+    return asked
 
 
-def folder_of(tmp_path, **classes) -> pathlib.Path:
-    picture = io.BytesIO()
-    Image.new("RGB", (40, 40)).save(picture, "PNG")
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    for name, count in classes.items():
-        (folder / name).mkdir()
-        for number in range(count):
-            (folder / name / f"{number}.png").write_bytes(picture.getvalue())
-    return folder
+@pytest.mark.parametrize("revision", ["", "@0123abc"])
+def test_a_network_of_the_hub(published, weights, revision):
+    """Its name is left whole, dots and all, and its pictures are those of its configuration."""
+    options = argparse.Namespace(model=f"hf://somebody/resnet20.a1_in1k{revision}", weights=None, size=None)
+    model, prepare = finetune.open_network(options, 4)
+    assert set(published) == {("somebody/resnet20.a1_in1k", revision.removeprefix("@"))}
+    assert (prepare.crop, prepare.interpolation, prepare.size) == (0.7, "bilinear", (32, 32))
+    np.testing.assert_allclose(prepare.mean, [0.1, 0.2, 0.3])
+    assert model.output_shape == (None, 4)
+    before = keras_resnet.create_model("resnet20", weights=str(weights))
+    assert all((as_numpy(one) == as_numpy(two)).all() for one, two in zip(model.weights[:-2], before.weights[:-2], strict=True))
+
+
+@pytest.mark.parametrize(("name", "asked"), [("resnet18.a1_in1k", "timm/resnet18.a1_in1k"), ("resnet18", f"timm/resnet18.{TAG}")])
+def test_a_network_of_the_catalogue(published, name, asked, tmp_path):
+    keras_resnet.save_weights(keras_resnet.ResNet18(weights=None), tmp_path / "model.safetensors")
+    model, _ = finetune.open_network(argparse.Namespace(model=name, weights=None, size=64), 4)
+    assert published == [(asked, "")]
+    assert model.checkpoint["tag"] == asked.partition(".")[2]
+    given = argparse.Namespace(model=name, weights=str(tmp_path / "model.safetensors"), size=64)
+    again, prepare = finetune.open_network(given, 4)
+    assert published == [(asked, "")], "a file is taken in place of published weights"
+    assert again.get_layer("stem").weights[0].shape == (7, 7, 3, 64)
+    assert prepare.crop == catalogue.CATALOGUE[f"resnet18.{model.checkpoint['tag']}"].crop
+    if "." in name:
+        with pytest.raises(SystemExit, match=r"^error: .*names its weights already"):
+            finetune.open_network(argparse.Namespace(model=f"hf://timm/{name}", weights=given.weights, size=64), 4)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +189,6 @@ def test_errors_before_training(tmp_path, weights, monkeypatch):
         ([str(folder), "--model=resnet20", given, f"--out={tmp_path / 'taken'}"], "report.png' is a folder"),
         ([str(folder), "--model=resnet20", given, out, "--freeze=stage4"], "--freeze: `through` names a part of 'resnet20'"),
         ([str(folder), "--model=resnet20", given, out, "--size=2"], "error"),
-        (["--predict", "x.png", f"--model={tmp_path / 'no.keras'}"], "there is no file"),
     ):
         with pytest.raises(SystemExit, match=f"^error: .*{re.escape(message)}" if message != "error" else "^error") as caught:
             finetune.main(command)
@@ -248,7 +203,7 @@ def test_options_are_checked_first(option, tmp_path, capsys):
     assert f"argument {option.partition('=')[0]}: " in capsys.readouterr().err
     with pytest.raises(SystemExit):
         finetune.main(["--model=resnet20"])
-    assert "PICTURES is needed" in capsys.readouterr().err
+    assert "required: PICTURES" in capsys.readouterr().err
 
 
 def test_tfds_that_is_not_there(tmp_path, monkeypatch):
@@ -256,57 +211,6 @@ def test_tfds_that_is_not_there(tmp_path, monkeypatch):
     with pytest.raises(SystemExit, match=r"^error: tfds:mnist needs tensorflow-datasets: `pip install"):
         finetune.main(["tfds:mnist", "--model=resnet20", f"--out={tmp_path}"])
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_set_of_tfds(pictures, tmp_path, monkeypatch):
-    tfds = pytest.importorskip("tensorflow_datasets")
-
-    class FinetunePhotographs(tfds.core.GeneratorBasedBuilder):
-        VERSION = tfds.core.Version("1.0.0")
-
-        def _info(self):
-            features = tfds.features.FeaturesDict(
-                {"image": tfds.features.Image(), "label": tfds.features.ClassLabel(names=["cup", "woman"])}
-            )
-            return tfds.core.DatasetInfo(builder=self, features=features)
-
-        def _split_generators(self, manager):
-            return {"train": self._generate_examples(range(3, 6)), "test": self._generate_examples(range(6, 8))}
-
-        def _generate_examples(self, numbers):
-            for name in ("cup", "woman"):
-                for number in numbers:
-                    yield f"{name}{number}", {"image": str(pictures / name / f"{number:02d}.png"), "label": name}
-
-    builder = FinetunePhotographs(data_dir=tmp_path / "data")
-    builder.download_and_prepare()
-    monkeypatch.setattr(tfds.core.constants, "DATA_DIR", str(tmp_path / "data"))
-    (tmp_path / "pictures").mkdir()
-    found, unread = labelled_pictures.find(labelled_pictures.from_tfds("finetune_photographs", tmp_path / "pictures"))
-    assert unread == []
-    assert found.classes == ["cup", "woman"]
-    assert np.bincount(found.labels).tolist() == [5, 5]
-    theirs = {np.asarray(Image.open(path)).tobytes() for path in found.paths}
-    assert {np.asarray(Image.open(pictures / name / f"{i:02d}.png")).tobytes() for name in found.classes for i in range(3, 8)} == theirs
-    (tmp_path / "none").mkdir()
-    with pytest.raises(SystemExit, match=r"^error: tfds:there_is_none cannot be read"):
-        labelled_pictures.from_tfds("there_is_none", tmp_path / "none")
-
-
-def test_predict_names_what_is_wrong(written, tmp_path):
-    for name in ("finetuned.keras", "classes.txt"):
-        shutil.copy(written[0] / name, tmp_path / name)
-    model = str(tmp_path / "finetuned.keras")
-    (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(SystemExit, match=r"^error: .*text\.png.*no picture"):
-        finetune.main(["--predict", str(tmp_path / "text.png"), "--model", model])
-    Image.new("RGB", (40, 40)).save(tmp_path / "black.png")
-    (tmp_path / "classes.txt").write_text("one\n")
-    with pytest.raises(SystemExit, match="not of one run"):
-        finetune.main(["--predict", str(tmp_path / "black.png"), "--model", model])
-    (tmp_path / "finetuned.keras").write_bytes(b"not an archive")
-    with pytest.raises(SystemExit, match="is damaged, or not from this program"):
-        finetune.main(["--predict", str(tmp_path / "black.png"), "--model", model])
 
 
 # On JAX and TensorFlow nearly all of its minute is compilation, of what the tests above have compiled already.

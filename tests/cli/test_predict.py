@@ -80,6 +80,15 @@ def test_a_fine_tuned_network(folder, tmp_path):
     status, out, error = run("predict", *paths, "--model", tmp_path / "finetuned.keras")
     assert (status, out) == (1, "")
     assert "names 2 classes" in error
+    (tmp_path / "classes.txt").unlink()
+    status, out, error = run("predict", paths[0], "--model", tmp_path / "finetuned.keras", "--json", "--top", 1)
+    assert status == 0, error
+    assert json.loads(out)[0]["predictions"][0]["name"] == f"class {expected(folder, paths[0].name, 7).argmax()}"
+    whole = (tmp_path / "finetuned.keras").read_bytes()
+    (tmp_path / "finetuned.keras").write_bytes(whole[: len(whole) // 2])
+    status, out, error = run("predict", *paths, "--model", tmp_path / "finetuned.keras")
+    assert (status, out) == (1, "")
+    assert "finetuned.keras' cannot be opened as a Keras model" in error
 
 
 def test_broken_pictures_get_a_line_and_the_others_an_answer(folder):
