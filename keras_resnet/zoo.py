@@ -6,7 +6,7 @@ import fnmatch
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
@@ -115,24 +115,63 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
             raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
     if weights is None:
         return row.builder(**{"name": model_name, **row.settings, **settings})
-    source = sources.resolve(model_name, weights, settings.get("include_top", True) is not False)
-    wanted = {name: value for name, value in source.settings.items() if name in allowed}
-    if "size" in source.settings and "input_shape" not in settings and settings.get("input_tensor") is None:
-        wanted["input_shape"] = _square(source.settings["size"], settings.get("data_format"))
+    include_top = settings.get("include_top", True) is not False
+    source = sources.resolve(model_name, weights, include_top, row.settings)
+    wanted = _wanted(model_name, source, settings, allowed, include_top)
     path = source.fetch()
     model = row.builder(**{"name": model_name, **row.settings, **wanted, **settings})
-    own = source.checkpoint is not None or any(name in settings for name in ("classes", "input_shape", "input_tensor"))
-    adapted = load.load_weights(model, path, adapt=own)
+    if source.checkpoint is None:
+        own = "classes" in settings, "input_shape" in settings or settings.get("input_tensor") is not None
+    else:
+        own = settings.get("classes", source.checkpoint.classes) != source.checkpoint.classes, True
+    adapted = load.load_adapted(model, path, *own)
     if source.checkpoint is not None:
         model.checkpoint = dataclasses.asdict(source.checkpoint)
+    changed = _changed({**row.settings, **wanted}, settings, allowed) if source.checkpoint is not None else ""
     if source.checkpoint is not None or adapted:
-        _say(model_name, path.name, source.checkpoint, adapted)
+        _say(model_name, path.name, source.checkpoint, "; ".join(filter(None, (adapted, changed))))
     return model
 
 
-def _square(size: int, data_format: str | None) -> tuple[int, int, int]:
+def _wanted(model_name: str, source: sources.Source, settings: dict, allowed: Mapping, include_top: bool) -> dict[str, Any]:
+    """What a source asks a network to be built with. Raises where the builder cannot."""
+    wanted = dict(source.settings)
+    size, channels = wanted.pop("size", None), wanted.pop("channels", 3)
+    for name in wanted:
+        if name not in allowed:
+            raise ValueError(f"The weights are of a {model_name} with {name}={wanted[name]!r}, which it has not got here.")
+    row = source.checkpoint
+    if row is not None and include_top and row.classes == 0 and "classes" not in settings:
+        raise ValueError(f"{row.name} has no head. Pass include_top=False for its features, or classes=... for a new head.")
+    given = "input_shape" in settings or settings.get("input_tensor") is not None
+    if not given and (channels != 3 or (size is not None and include_top)):
+        # Without top the size stays open.
+        wanted["input_shape"] = _square((size or 224) if include_top else None, channels, settings.get("data_format"))
+    return wanted
+
+
+# Arguments that change nothing in what a network gives for its input, or that say what is to be adapted, in whole sight.
+_HARMLESS = {
+    *("include_top", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name", "data_format", "dtype"),
+    *("dropout", "attention_dropout", "drop_block", "stochastic_depth", "remat", "memory_efficient", "zero_init_residual"),
+    *("norm_momentum", "as_encoder"),
+}
+
+
+def _changed(trained: Mapping[str, Any], settings: Mapping[str, Any], allowed: Mapping) -> str:
+    """In words, which settings make a network another function than that of its weights."""
+    found = []
+    for name, value in settings.items():
+        before = trained.get(name, allowed[name].default)
+        same = list(value) == list(before) if isinstance(value, (list, tuple)) and isinstance(before, (list, tuple)) else value == before
+        if name not in _HARMLESS and not same:
+            found.append(f"{name}={value!r}")
+    return f"not as they were trained: {', '.join(found)}" if found else ""
+
+
+def _square(size: int | None, channels: int, data_format: str | None) -> tuple:
     first = (data_format or keras.config.image_data_format()) == "channels_first"
-    return (3, size, size) if first else (size, size, 3)
+    return (channels, size, size) if first else (size, size, channels)
 
 
 def _say(model_name: str, file: str, checkpoint: catalogue.Checkpoint | None, adapted: str) -> None:

@@ -89,6 +89,7 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
                 values = np.concatenate([np.asarray(model.predict_on_batch(np.asarray(picture)[None])) for picture in part.values()])
             else:
                 values = keras.ops.convert_to_numpy(model.predict_on_batch(prepare(list(part.values()))))
+            values = _probabilities(values)
             count = min(top, values.shape[1])
             if values.shape[1] == 1000 and not names:
                 best = keras_resnet.decode_predictions(values, top=count)
@@ -96,6 +97,16 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
                 best = [[("", names[i] if names else f"class {i}", float(row[i])) for i in (-row).argsort()[:count]] for row in values]
             found.update(zip(part, best, strict=True))
     return found
+
+
+def _probabilities(values: Any) -> Any:
+    """Scores as they are where all are from 0 to 1; else they are logits, and their softmax."""
+    import numpy as np
+
+    if ((values >= 0) & (values <= 1)).all():
+        return values
+    powers = np.exp(values - values.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def _names_beside(model_name: str, count: int) -> list[str]:

@@ -1,6 +1,7 @@
 """Layer-wise learning rates: how fast each part of a network learns, as factors of one optimizer's learning rate."""
 
 import keras
+import numpy as np
 
 from keras_resnet.layers.configured import check_choice, check_number
 from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
@@ -57,10 +58,9 @@ def layerwise(
             check_number(f"factors[{name!r}]", factor, 0)
         chosen = {layer.name: float(factor) for name, factor in factors.items() for layer in found[name]}
         return LayerwiseOptimizer(optimizer, chosen)
-    check_number("decay", decay, 0)
-    assert decay is not None
-    if not 0 < decay <= 1:
-        raise ValueError(f"`decay` must be above 0 and at most 1. Received: decay={decay!r}.")
+    number = isinstance(decay, (int, float, np.integer, np.floating)) and not isinstance(decay, bool)
+    if decay is None or not number or not 0 < decay <= 1:
+        raise ValueError(f"`decay` must be a number above 0 and at most 1. Received: decay={decay!r}.")
     steps = _steps(found, by)
     return LayerwiseOptimizer(
         optimizer, {layer.name: float(decay) ** (len(steps) - 1 - place) for place, step in enumerate(steps) for layer in step}

@@ -9,6 +9,7 @@ EPSILON = 1.001e-5  # of all norms of keras.applications
 # Of an optimizer, in a file that was saved with it; and the head of files from before 2019.
 IGNORED = r"(optimizer_weights|optimizer)/.*"
 SPELLINGS = (
+    (r"^(?:model_weights/)?conv1/(conv|bn)/(?:.*/)?([^/:]+)(?::0)?$", r"conv1_\1/\2"),  # the published DenseNets, of 2018
     (r"^(?:model_weights/)?([^/]+)/(?:.*/)?([^/:]+)(?::0)?$", r"\1/\2"),
     (r"^(?:probs|fc1000)/", "predictions/"),
     (r"/depthwise_kernel$", "/kernel"),

@@ -64,10 +64,15 @@ def load_weights(model: keras.Model, weights: str | os.PathLike, adapt: bool = F
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
     check_flag("adapt", adapt)
+    return load_adapted(model, weights, adapt, adapt)
+
+
+def load_adapted(model: keras.Model, weights: Any, head: bool, channels: bool) -> str:
+    """`load_weights`, with what may be adapted said one by one: the head, and the channels of the first convolution."""
     path = check_source(weights)
     with read.opened(path, sum(math.prod(variable.shape) for variable in model.weights)) as tensors:
         layout = _layout(model, path, tensors)
-        plan = _plan(layout, _spelled(path, tensors, layout), adapt)
+        plan = _plan(layout, _spelled(path, tensors, layout), head, channels)
         check_fit(path, model.name, {key: slot.shape for key, slot in plan.slots.items()}, plan.tensors)
         _check_numbers(path, model.name, plan)
         before: dict[str, Any] = {}
@@ -79,6 +84,8 @@ def load_weights(model: keras.Model, weights: str | os.PathLike, adapt: bool = F
             for key, array in before.items():
                 plan.slots[key].variable.assign(array)
             raise
+    if getattr(model, "checkpoint", None) is not None:
+        model.checkpoint = None  # whose numbers these were
     return ", ".join(plan.adapted)
 
 
@@ -123,19 +130,19 @@ def _spelled(path: pathlib.Path, tensors: dict[str, read.Tensor], layout: rename
     return found
 
 
-def _plan(layout: rename.Layout, tensors: dict[str, read.Tensor], adapt: bool) -> _Plan:
+def _plan(layout: rename.Layout, tensors: dict[str, read.Tensor], adapt_head: bool, adapt_channels: bool) -> _Plan:
     slots, adapted = dict(layout.slots), []
     head = [key for key, slot in slots.items() if slot.part == "head"]
     unused = layout.ignored if head else f"{layout.ignored}|{layout.head}"
     for key in head:
         if key in tensors and _same(tensors[key].shape, slots[key].shape):
             slots[key] = dataclasses.replace(slots[key], shape=tensors[key].shape)
-    if adapt and any(key not in tensors or tensors[key].shape != slots[key].shape for key in head):
+    if adapt_head and any(key not in tensors or tensors[key].shape != slots[key].shape for key in head):
         adapted.append(f"new head of {slots[head[0]].variable.shape[-1]} classes")
         unused = f"{unused}|{layout.head}"
         for key in head:
             del slots[key]
-    for key in [key for key, slot in slots.items() if adapt and slot.part == "first" and key in tensors]:
+    for key in [key for key, slot in slots.items() if adapt_channels and slot.part == "first" and key in tensors]:
         colours = slots[key].of_channels(3)
         if tensors[key].shape == colours.shape != slots[key].shape:
             adapted.append(f"first convolution for {colours.variable.shape[2]} channels made from 3")

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from keras_resnet.layers import DecoderBlock, DenseBlock, NormFreeBottleneck, Residual, Stem, TransformerBlock
-from keras_resnet.weights import keras_names, torch_names
+from keras_resnet.weights import keras_names, peer_networks, torch_names
 from keras_resnet.weights.family import Family
 
 
@@ -91,11 +91,11 @@ def keras_layout(model: keras.Model) -> Layout:
         torch_names.DENSE: keras_names.KERAS_DENSE,
     }
     family = families.get(kind)
-    problem = "has no such network" if family is None else _no_original(model)
+    problem = "none of its networks is of this family" if family is None else peer_networks.difference(model, "keras")
     if family is None or problem:
+        names = ", ".join(peer_networks.NETWORKS["keras"])
         raise ValueError(
-            f"keras.applications {problem}; {model.name!r} cannot share its weights. Its networks are resnet50v1, resnet101v1, "
-            "resnet152v1, resnet50v2, resnet101v2, resnet152v2, densenet121, densenet169, densenet201, resnext50_32x4d, resnext101_32x4d."
+            f"{model.name!r} cannot share weights with a network of keras.applications: {problem}. Its networks are here {names}."
         )
     named = _named(model, family, keras_names.LEAVES, "/")
     first, grouped = _first(model), _grouped(model)
@@ -262,17 +262,6 @@ def _torch_axes(variable: Any) -> tuple[int, ...]:
 
 def _grouped(model: keras.Model) -> bool:
     return any(getattr(layer, "groups", 1) > 1 for layer in model.layers)
-
-
-def _no_original(model: keras.Model) -> str:
-    """In what a model differs from all networks of keras.applications though its variables may look the same; "" if in nothing."""
-    for block in model.layers:
-        if isinstance(block, Residual) and block.strides > 1 and not block.preactivation:
-            if block.groups == 1 and getattr(block, "strides_in", "") != "1x1":
-                return "strides in the 1x1 convolution, this network in the 3x3 (resnet50v1 is the one like it)"
-            if block.groups > 1 and block.strides_in != "3x3":
-                return "strides in the 3x3 convolution, this network in the 1x1"
-    return ""
 
 
 def _keras_slot(first: Any, grouped: bool, variable: keras.Variable, family: Family, key: str) -> Slot:

@@ -2,7 +2,7 @@
 
 import os
 import pathlib
-import tempfile
+import secrets
 from collections.abc import Callable
 
 import h5py
@@ -12,7 +12,7 @@ import safetensors.numpy
 
 from keras_resnet.layers import Residual
 from keras_resnet.layers.configured import check_choice
-from keras_resnet.weights import keras_names, read_pickle, rename, torch_names
+from keras_resnet.weights import keras_names, peer_networks, read_pickle, rename, torch_names
 
 SUFFIXES = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetensors"), "keras": (".h5",)}
 
@@ -34,12 +34,16 @@ def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "tim
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
     check_choice("layout", layout, tuple(SUFFIXES))
+    if not isinstance(path, (str, os.PathLike)):
+        raise ValueError(f"`path` must be the path of a file. Received: path={path!r}.")
     path = pathlib.Path(path).expanduser()
     allowed = SUFFIXES[layout]
     if path.suffix.lower() not in allowed or path.name.lower().endswith(".weights.h5"):
         raise ValueError(f"A file in the layout {layout!r} must end in {' or '.join(allowed)}. Received: path={str(path)!r}.")
     if not path.parent.is_dir():
         raise ValueError(f"There is no folder {str(path.parent)!r} to write {path.name!r} into. Make it first.")
+    if path.is_dir():
+        raise ValueError(f"`path` is a folder, and must be that of a file. Received: path={str(path)!r}.")
     if layout == "keras":
         arrays = _keras_arrays(model)
         _written(path, lambda place: _write_h5(place, arrays))
@@ -53,18 +57,15 @@ def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "tim
 
 def _written(path: pathlib.Path, write: Callable[[str], None]) -> None:
     """`write` into a new file beside `path`, which takes its place when it is complete."""
-    handle, place = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
+    place = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
-        write(place)
+        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # with the permissions of any file that is made here
+        write(os.fspath(place))
         with open(place, "rb+") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(place, 0o666 & ~mask)
         os.replace(place, path)
     except BaseException:
-        pathlib.Path(place).unlink(missing_ok=True)
+        place.unlink(missing_ok=True)
         raise
 
 
@@ -81,7 +82,6 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
     biased = [
         key for key, slot in found.slots.items() if family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER) and _is_conv_bias(slot)
     ]
-    plain = (torch_names.RESNET, torch_names.DENSE) if layout == "torchvision" else None
     problem = (
         f"it has no names for {', '.join(foreign[:3])}"
         if foreign
@@ -90,8 +90,8 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
         else f"its convolutions have no biases, this network has {biased[0]}"
         if biased
         else "of its networks none is of this family"
-        if plain and family not in plain
-        else ""
+        if layout == "torchvision" and family not in (torch_names.RESNET, torch_names.DENSE)
+        else peer_networks.difference(model, layout)
     )
     if problem:
         raise ValueError(f"{layout} cannot take the weights of {model.name!r}: {problem}.")

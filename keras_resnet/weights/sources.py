@@ -8,13 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keras_resnet.weights import catalogue, load, read
+from keras_resnet.weights import catalogue, load, read, timm_settings
 from keras_resnet.weights.catalogue import Checkpoint
 
 MOST_CONFIG_BYTES = 2**20
-# timm's arguments in a hub's configuration, and ours; those of training alone, whose value changes nothing in a network that is loaded.
-MODEL_ARGS = {"layers": "depths", "cardinality": "groups", "base_width": "group_width", "output_stride": "output_stride"}
-OF_TRAINING = ("drop_rate", "drop_path_rate", "drop_block_rate", "pretrained", "num_classes", "in_chans", "global_pool", "zero_init_last")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +49,16 @@ def split(model_name: Any, weights: Any, networks: Mapping[str, Any]) -> tuple[A
     return architecture, model_name
 
 
-def resolve(model_name: str, weights: Any, include_top: bool = True) -> Source:
-    """What `weights` means for a network. Raises `ValueError` where it means nothing, `FileNotFoundError` without the local file."""
-    if not isinstance(weights, str) or _is_path(weights):
+def resolve(model_name: str, weights: Any, include_top: bool = True, row: Mapping[str, Any] | None = None) -> Source:
+    """What `weights` means for a network, whose row has the settings `row`.
+
+    Raises `ValueError` where it means nothing, `FileNotFoundError` without the local file.
+    """
+    if isinstance(weights, str) and weights.startswith("hf://"):
+        return _of_hub(model_name, weights, row or {})
+    if not isinstance(weights, str) or _is_path(model_name, weights):
         path = load.check_source(weights)
         return Source(lambda: path)
-    if weights.startswith("hf://"):
-        return _of_hub(model_name, weights)
     checkpoint = catalogue.find(model_name, weights)
     file, digest = checkpoint.file, checkpoint.digest
     if not include_top and checkpoint.headless_file:
@@ -83,9 +83,17 @@ def _settings(checkpoint: Checkpoint) -> dict[str, Any]:
     return {**classes, **({"size": checkpoint.input_size} if checkpoint.input_size != 224 else {})}
 
 
-def _is_path(weights: str) -> bool:
-    """Whether this text can only be a path: it has a suffix that is read, or there is such a file."""
-    return weights.lower().endswith(read.SUFFIXES) or (os.path.exists(weights) and weights != "imagenet") or weights == ""
+def _is_path(model_name: str, weights: str) -> bool:
+    """Whether this text is a path: it has a suffix that is read, or there is such a file and no such tag."""
+    if weights.lower().endswith(read.SUFFIXES) or weights == "":
+        return True
+    if not os.path.isfile(weights):
+        return False
+    try:
+        catalogue.find(model_name, weights)
+    except ValueError:
+        return True
+    return False
 
 
 def _hub_parts(weights: str) -> tuple[str, str]:
@@ -115,41 +123,49 @@ def _configuration(weights: str) -> dict[str, Any]:
     return config if isinstance(details, dict) else {"architecture": config["architecture"], "pretrained_cfg": config}
 
 
-def _of_hub(model_name: str, weights: str) -> Source:
+def _of_hub(model_name: str, weights: str, row: Mapping[str, Any]) -> Source:
     repository, revision = _hub_parts(weights)
     config = _configuration(weights)
     details, arguments = config["pretrained_cfg"], config.get("model_args") or {}
     if config["architecture"] != model_name:
         raise ValueError(f"{weights!r} holds the weights of {config['architecture']!r}, not of {model_name!r}.")
-    unknown = [name for name in arguments if name not in MODEL_ARGS and name not in OF_TRAINING]
-    if unknown:
-        raise ValueError(f"{weights!r} is a {model_name} with timm's settings {', '.join(unknown)}, which are not known here.")
-    settings = {MODEL_ARGS[name]: value for name, value in arguments.items() if name in MODEL_ARGS}
+    pool = arguments.get("global_pool", config.get("global_pool")) or "avg"
+    expected = "token" if model_name.startswith("vit") else "avg"
     try:
-        checkpoint = _checkpoint(model_name, repository, revision, {**config, **details})
+        settings = timm_settings.translated(arguments, row)
+        if pool != expected and not (expected == "token" and "global_pool" not in arguments):
+            raise ValueError(f"its head takes global_pool={pool!r}, and here there is {expected!r} alone")
+    except ValueError as error:
+        raise ValueError(f"{weights!r} is no {model_name} as it is built here: {error}.") from error
+    # The head is that of the file: timm too lets what stands outside go first.
+    own = {name: config[name] for name in ("num_classes",) if name in config}
+    try:
+        checkpoint = _checkpoint(model_name, repository, revision, {**config, **details, **own})
+        channels = int(arguments.get("in_chans", details.get("input_size", (3,))[0]))
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise ValueError(f"The configuration of {weights!r} holds what timm would not write ({error!r}).") from error
-    settings |= _settings(checkpoint)
+    settings |= _settings(checkpoint) | ({"channels": channels} if channels != 3 else {})
 
     def fetch() -> pathlib.Path:
         from keras_resnet.weights import download
 
         try:
             return download.download_from_hub(repository, checkpoint.file, revision)
-        except download.DownloadError:
-            if download.offline():
+        except download.DownloadError as error:
+            # Only where there is no such file, and not where it did not come, another one is asked for, or without a connection looked for.
+            if not (download.offline() or any("EntryNotFound" in kind.__name__ for kind in type(error.__cause__).__mro__)):
                 raise
-            return download.download_from_hub(repository, "pytorch_model.bin", revision)
+            try:
+                return download.download_from_hub(repository, "pytorch_model.bin", revision)
+            except download.DownloadError:
+                raise error from None
 
     return Source(fetch, checkpoint, settings)
 
 
 def _checkpoint(model_name: str, repository: str, revision: str, details: Mapping[str, Any]) -> Checkpoint:
     size = int(details.get("input_size", (3, 224, 224))[1])
-    mean, std = (
-        (float(a), float(b), float(c))
-        for a, b, c in (details.get("mean", (0.485, 0.456, 0.406)), details.get("std", (0.229, 0.224, 0.225)))
-    )
+    mean, std = (_colours(details.get("mean", (0.485, 0.456, 0.406))), _colours(details.get("std", (0.229, 0.224, 0.225))))
     crop = float(details.get("crop_pct", 0.875))
     interpolation = details.get("interpolation", "bicubic")
     return Checkpoint(
@@ -174,3 +190,9 @@ def _checkpoint(model_name: str, repository: str, revision: str, details: Mappin
         top1=None,
         top1_source="",
     )
+
+
+def _colours(values: Any) -> tuple[float, float, float]:
+    """A value for each of three channels; what has one, for grey pictures, has it for all."""
+    a, b, c = values * 3 if len(values) == 1 else values
+    return float(a), float(b), float(c)

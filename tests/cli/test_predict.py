@@ -91,6 +91,17 @@ def test_a_fine_tuned_network(folder, tmp_path):
     assert "finetuned.keras' cannot be opened as a Keras model" in error
 
 
+def test_logits_are_shown_as_probabilities(folder, tmp_path):
+    keras.utils.set_random_seed(7)
+    model = keras_resnet.models.resnet(depths=(1,), widths=(8,), classes=7, input_shape=(64, 64, 3), classifier_activation=None)
+    model.set_weights(keras.models.load_model(folder / "7.keras").get_weights())
+    model.save(tmp_path / "logits.keras")
+    status, out, error = run("predict", folder / "picture0.png", "--model", tmp_path / "logits.keras", "--json", "--top", 7)
+    assert status == 0, error
+    scores = [p["score"] for p in json.loads(out)[0]["predictions"]]
+    np.testing.assert_allclose(scores, np.sort(expected(folder, "picture0.png", 7))[::-1], rtol=1e-3)
+
+
 def test_broken_pictures_get_a_line_and_the_others_an_answer(folder):
     paths = [folder / "broken.png", folder / "picture2.png", folder, folder / "none.png"]
     status, out, error = run("predict", *paths, "--model", folder / "7.keras", "--json")

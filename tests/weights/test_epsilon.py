@@ -12,12 +12,8 @@ from tests.weights import files
 
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-3, keras_names.EPSILON])
 def test_of_a_densenet(epsilon, tmp_path):
-    model, fresh = (
-        keras_resnet.models.densenet(
-            depths=(2, 2), growth_rate=8, stem_width=16, norm_epsilon=epsilon, classes=5, input_shape=(32, 32, 3), name="densenet121"
-        )
-        for _ in range(2)
-    )
+    arguments = dict(weights=None, norm_epsilon=epsilon, include_top=False, input_shape=(32, 32, 3))
+    model, fresh = (keras_resnet.DenseNet121(**arguments) for _ in range(2))
     files.filled(model, 3)
     variance = next(v for v in model.weights if v.path.endswith("moving_variance"))
     variance.assign(np.geomspace(1e-9, 1e-3, variance.shape[0]))  # of channels that are as good as dead epsilon is the most

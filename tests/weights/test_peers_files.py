@@ -80,7 +80,7 @@ def test_biases_are_folded_into_the_means(tmp_path):
 def test_a_network_with_other_strides_is_refused(tmp_path):
     """resnet50 has the shapes of keras.applications' ResNet50 and strides elsewhere."""
     keras_resnet.save_weights(ours("resnet50v1"), tmp_path / "model.h5", layout="keras")
-    with pytest.raises(ValueError, match="strides in the 1x1 convolution"):
+    with pytest.raises(ValueError, match=r"strides_in='3x3'.*unlike resnet50v1"):
         keras_resnet.load_weights(ours("resnet50"), tmp_path / "model.h5")
 
 
@@ -209,7 +209,7 @@ class TestPickles:
         import re
 
         model, fresh = files.filled(TORCH["DenseNet"](), 3), TORCH["DenseNet"]()
-        keras_resnet.save_weights(model, tmp_path / "new.pth", layout="torchvision")
+        keras_resnet.save_weights(model, tmp_path / "new.pth", layout="timm")
         state = torch.load(tmp_path / "new.pth", weights_only=True)
         old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", key): value for key, value in state.items()}
         assert "features.denseblock1.denselayer1.norm.1.weight" in old
@@ -300,10 +300,73 @@ def test_a_transformer_is_written(tmp_path):
     assert files.same_numbers(fresh, model)
 
 
+NONE_OF_THEIRS = {
+    ("torchvision", ".safetensors"): (
+        "resnet18d",
+        "resnet20",
+        "plain18",
+        "resnetblur18",
+        "seresnet18",
+        "resnet26",
+        "resnetaa34d",
+        "resnetv2_18",
+    ),
+    ("keras", ".h5"): ("resnet18", "resnet20", "resnet50", "preresnet20", "resnetv2_50", "densenet40_k12", "densenet161", "nf_resnet26"),
+    ("timm", ".safetensors"): ("resnet20", "plain18", "preresnet20", "densenet40_k12", "wrn16_4"),
+}
+
+
+@pytest.mark.parametrize(("layout", "suffix", "name"), [(*key, name) for key, names in NONE_OF_THEIRS.items() for name in names])
+def test_a_network_that_another_library_has_not(layout, suffix, name, tmp_path):
+    model = keras_resnet.create_model(name, include_top=False)
+    with pytest.raises(ValueError, match=name):
+        keras_resnet.save_weights(model, tmp_path / f"model{suffix}", layout=layout)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(activation="silu"), dict(anti_alias="blur"), dict(strides_in="1x1"), dict(norm="group")], ids=str
+)
+def test_a_network_of_the_same_shapes_is_not_theirs(settings, tmp_path):
+    """torchvision would take the file, and give other numbers."""
+    with pytest.raises(ValueError, match="torchvision cannot take"):
+        keras_resnet.save_weights(
+            keras_resnet.ResNet50(weights=None, include_top=False, **settings), tmp_path / "m.pth", layout="torchvision"
+        )
+
+
+@pytest.mark.parametrize("settings", [dict(output_stride=8), dict(dropout=0.1, stochastic_depth=0.2, classes=3), dict(remat=True)], ids=str)
+def test_what_changes_no_number_is_theirs(settings, tmp_path):
+    model = keras_resnet.ResNet50(weights=None, input_shape=(64, 64, 3), **settings)
+    keras_resnet.save_weights(model, tmp_path / "m.safetensors", layout="torchvision")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet20", "densenet40_k12", "vit_tiny_patch16_224", "nf_resnet26"])
+def test_a_file_of_keras_applications_for_none_of_its_networks(name, tmp_path):
+    keras_resnet.save_weights(ours("resnet50v1"), tmp_path / "model.h5", layout="keras")
+    with pytest.raises(ValueError, match=name):
+        keras_resnet.load_weights(keras_resnet.create_model(name, include_top=False), tmp_path / "model.h5")
+
+
+def test_names_of_the_published_densenets(tmp_path):
+    """Those of 2018 have a stroke in the first two layers' names, and another head."""
+    import h5py
+
+    model, fresh = numbered(ours("densenet121")), ours("densenet121")
+    keras_resnet.save_weights(model, tmp_path / "new.h5", layout="keras")
+    with h5py.File(tmp_path / "new.h5") as new, h5py.File(tmp_path / "old.h5", "w") as old:
+        for layer in new:
+            name = {"conv1_conv": "conv1/conv", "conv1_bn": "conv1/bn", "predictions": "fc1000"}.get(layer, layer)
+            for key, values in new[layer][layer].items():
+                old.create_dataset(f"{name}/{name}/{key}", data=values[()])
+    keras_resnet.load_weights(fresh, tmp_path / "old.h5")
+    assert files.same_numbers(fresh, model)
+
+
 def test_what_another_library_has_no_place_for_is_not_written(tmp_path):
     for name, layout in (("resnet50v1", "timm"), ("resnet50v2", "torchvision"), ("vit_tiny_patch16_224", "keras"), ("resnet50", "keras")):
         model = keras_resnet.create_model(name, input_shape=(32, 32, 3) if "resnet" in name else (224, 224, 3))
-        with pytest.raises(ValueError, match=f"{layout}|strides in the 1x1|no such network"):
+        with pytest.raises(ValueError, match=f"{layout} cannot|keras.applications: "):
             keras_resnet.save_weights(model, tmp_path / ("m.h5" if layout == "keras" else "m.pth"), layout=layout)
     with pytest.raises(ValueError, match="must end in"):
         keras_resnet.save_weights(model, tmp_path / "m.bin", layout="timm")

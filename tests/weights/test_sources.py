@@ -12,6 +12,11 @@ from keras_resnet.weights import catalogue, download
 from tests.arrays import as_numpy, normal
 from tests.weights import files
 
+
+class EntryNotFoundError(Exception):
+    """As the hub's client names it."""
+
+
 TAG = catalogue.DEFAULTS["resnet18"]
 
 
@@ -23,7 +28,7 @@ def published(monkeypatch, tmp_path):
     def hub(repository, file, revision=""):
         asked.append((repository, file, revision))
         if not (tmp_path / file).exists():
-            raise download.DownloadError(f"no {file}")
+            raise download.DownloadError(f"no {file}") from EntryNotFoundError()
         return tmp_path / file
 
     def url(address, digest="", name=""):
@@ -129,7 +134,10 @@ def test_the_hub(through, published, tmp_path):
     ("changes", "part"),
     [
         (dict(architecture="efficientnet_b0"), "none of keras_resnet.list_models"),
-        (dict(model_args={"act_layer": "silu"}), "act_layer"),
+        (dict(model_args={"act_layer": "mish"}), "act_layer='mish'"),
+        (dict(model_args={"block_args": {"attn_layer": "cbam"}}), "block_args"),
+        (dict(model_args={"growth_rate": 12}), "growth_rate=12"),
+        (dict(model_args={"global_pool": "max"}), "global_pool='max'"),
         (dict(architecture=3), "names no architecture"),
         (dict(pretrained_cfg={"input_size": 7}), "timm would not write"),
     ],
@@ -138,6 +146,100 @@ def test_hub_configurations_that_are_not_known(changes, part, published, tmp_pat
     hub_config(tmp_path, **changes)
     with pytest.raises(ValueError, match=part):
         keras_resnet.create_model("hf://me/net")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (dict(stem_type="deep", stem_width=16, avg_down=True), dict(stem="deep", stem_width=32, shortcut="avg_pool")),
+        (dict(stem_type="deep"), dict(stem="deep", stem_width=128)),
+        (
+            dict(block_args={"attn_layer": "se"}, act_layer="silu", in_chans=1),
+            dict(attention="se", activation="silu", input_shape=(None, None, 1)),
+        ),
+        (dict(aa_layer="blur", channels=[8, 16, 24, 32]), dict(anti_alias="blur", widths=(8, 16, 24, 32))),
+        (dict(replace_stem_pool=True, down_kernel_size=3), dict(stem_pool="conv", shortcut="projection_3x3")),
+    ],
+    ids=str,
+)
+def test_timms_settings(theirs, ours, published, tmp_path):
+    hub_config(tmp_path, model_args={"layers": [1, 1, 1, 1], **theirs})
+    model = keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), classes=5, classifier_activation=None, **ours)
+    keras_resnet.save_weights(files.filled(model, 3), tmp_path / "model.safetensors")
+    loaded = keras_resnet.create_model("hf://me/net", classifier_activation=None)
+    assert files.same_numbers(loaded, model)
+    assert loaded.input_shape[-1] == model.input_shape[-1]
+    image = normal(1, 64, 64, model.input_shape[-1])
+    again = keras_resnet.create_model("hf://me/net", classifier_activation=None, input_shape=(64, 64, model.input_shape[-1]))
+    same = keras_resnet.ResNet18(
+        weights=None, depths=(1, 1, 1, 1), classes=5, classifier_activation=None, **{**ours, "input_shape": image.shape[1:]}
+    )
+    same.set_weights([as_numpy(v) for v in model.weights])
+    assert np.allclose(as_numpy(again(image)), as_numpy(same(image)), rtol=1e-3, atol=1e-3)
+
+
+def test_the_head_outside_goes_first(published, tmp_path):
+    """In a repository of somebody who fine-tuned, `pretrained_cfg` may still say 1,000."""
+    details = dict(input_size=[3, 64, 64], mean=[0.5], std=[0.5], num_classes=1000)
+    hub_config(tmp_path, num_classes=7, pretrained_cfg=details)
+    theirs = files.filled(keras_resnet.ResNet18(weights=None, depths=(1, 1, 1, 1), classes=7), 3)
+    keras_resnet.save_weights(theirs, tmp_path / "model.safetensors")
+    model = keras_resnet.create_model("hf://me/net")
+    assert files.same_numbers(model, theirs)
+    assert model.checkpoint["mean"] == (0.5, 0.5, 0.5)
+
+
+def test_a_head_starts_anew_only_where_it_is_asked_for(published, tmp_path):
+    headless = keras_resnet.ResNet18(weights=None, include_top=False)
+    keras_resnet.save_weights(headless, tmp_path / "model.safetensors")
+    with pytest.raises(ValueError, match=r"2 missing.*\n.*fc\.weight"):
+        keras_resnet.create_model(f"resnet18.{TAG}")
+    assert files.same_numbers(keras_resnet.create_model(f"resnet18.{TAG}", include_top=False), headless)
+    assert keras_resnet.create_model(f"resnet18.{TAG}", classes=3).output_shape == (None, 3)
+    row = next(row for row in catalogue.CATALOGUE.values() if row.classes == 0)
+    with pytest.raises(ValueError, match="include_top=False"):
+        keras_resnet.create_model(row.name)
+
+
+def test_without_top_the_size_stays_open(published, tmp_path):
+    row = next(row for row in catalogue.CATALOGUE.values() if row.input_size != 224 and row.model == "resnet10t")
+    model = files.filled(keras_resnet.ResNet10t(weights=None, include_top=False), 3)
+    keras_resnet.save_weights(model, tmp_path / "model.safetensors")
+    assert keras_resnet.create_model(row.name, include_top=False).input_shape == (None, None, None, 3)
+
+
+def test_settings_that_the_weights_were_not_trained_with_are_said(published, resnet18, capsys):
+    keras_resnet.ResNet18(activation="silu", dropout=0.1, depths=[2, 2, 2, 2])
+    assert capsys.readouterr().err.strip().endswith("not as they were trained: activation='silu'")
+
+
+def test_files_named_like_a_tag(published, resnet18, tmp_path, monkeypatch):
+    """A folder or a file of the name of a tag hides nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / TAG).mkdir()
+    assert files.same_numbers(keras_resnet.ResNet18(weights=TAG), resnet18)
+    hub_config(tmp_path, architecture="resnet34")
+    with pytest.raises(ValueError, match="holds the weights of"):
+        keras_resnet.create_model("resnet18", weights="hf://me/model.bin")
+
+
+def test_another_file_is_asked_for_only_where_there_is_none(published, tmp_path, monkeypatch):
+    hub_config(tmp_path)
+
+    def hub(repository, file, revision=""):
+        if file == "config.json":
+            return tmp_path / file
+        published.append(file)
+        raise download.DownloadError(f"no connection, {file}") from OSError()
+
+    monkeypatch.setattr(download, "download_from_hub", hub)
+    with pytest.raises(download.DownloadError, match=r"model\.safetensors"):
+        keras_resnet.create_model("hf://me/net")
+    assert published == ["model.safetensors"]
+    monkeypatch.setenv("KERAS_RESNET_OFFLINE", "1")
+    with pytest.raises(download.DownloadError, match=r"model\.safetensors"):
+        keras_resnet.create_model("hf://me/net")
+    assert published[1:] == ["model.safetensors", "pytorch_model.bin"]
 
 
 @pytest.mark.parametrize("weights", ["a1_in2k", "torchvision/a1_in1k", "hf://timm", "hf://a/b/c", "keras/imagenet"])

@@ -1,0 +1,90 @@
+"""Which networks torchvision, keras.applications and timm have, and in what one of ours differs from them though its variables fit."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from keras_resnet.layers import Residual, Stem
+from keras_resnet.models.densenet import DENSENETS
+from keras_resnet.models.preresnet import PRERESNETS
+from keras_resnet.models.resnet import RESNETS
+from keras_resnet.models.row import Row
+
+ROWS: dict[str, Row] = {**RESNETS, **PRERESNETS, **DENSENETS}
+NETWORKS = {
+    "torchvision": (
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x8d", "resnext101_64x4d"),
+        *("wide_resnet50_2", "wide_resnet101_2", "densenet121", "densenet161", "densenet169", "densenet201"),
+    ),
+    "keras": (
+        *("resnet50v1", "resnet101v1", "resnet152v1", "resnet50v2", "resnet101v2", "resnet152v2"),
+        *("densenet121", "densenet169", "densenet201", "resnext50_32x4d", "resnext101_32x4d"),
+    ),
+}
+# What no trained number depends on, or where what differs is made up for: biases are folded, a variance takes up its epsilon.
+NEUTRAL = {
+    *("name", "trainable", "dtype", "data_format", "minimum_size", "num_blocks", "adapts_statistics", "remat", "memory_efficient"),
+    *("norm_momentum", "norm_epsilon", "use_bias", "zero_init_residual"),
+    *("dropout", "drop_block", "drop_block_size", "drop_block_scale", "stochastic_depth"),
+}
+PLACES = ("strides", "dilation_rate", "first_dilation_rate")  # which dilation changes, and no number with it
+
+
+def difference(model: keras.Model, library: str) -> str:
+    """In what a network is none of the library's, in words; "" where it is one."""
+    if library == "timm":
+        return _unknown_to_timm(model)
+    dilated = any(getattr(layer, "dilation_rate", 1) not in (1, (1, 1)) for layer in model.layers)
+    left_out = NEUTRAL.union(PLACES) if dilated else NEUTRAL
+    own = dict(_settings(model, left_out))
+    found: list[tuple[int, str]] = []
+    for name in NETWORKS[library]:
+        if _of_kind(name, own):
+            differing = _differences(own, dict(_settings(_built(name), left_out)))
+            if not differing:
+                return ""
+            found.append((len(differing), f"this network has {differing[0]}, unlike {name}"))
+    return min(found)[1] if found else "none of its networks has such stages of such blocks"
+
+
+def _unknown_to_timm(model: keras.Model) -> str:
+    for layer in model.layers:
+        if isinstance(layer, Stem) and layer.name == "stem" and layer.kernel_size == 3 and not layer.deep:
+            return "a network for small pictures, whose stem is one 3x3 convolution"
+        if isinstance(layer, Residual) and layer.get_config().get("shortcut") in (None, "identity"):
+            return f"a block without projections, {layer.name}"
+    return ""
+
+
+def _settings(model: keras.Model, left_out: set) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and settings of every layer in front of the head, its kind among them."""
+    for layer in model.layers:
+        if layer.name.startswith(("stem", "stage", "transition", "post_norm")):
+            yield layer.name, {"kind": type(layer).__name__} | {k: v for k, v in layer.get_config().items() if k not in left_out}
+
+
+def _of_kind(name: str, own: Mapping[str, Mapping]) -> bool:
+    """Whether a row has as many blocks as this network, of the same class in the first stage."""
+    depths = ROWS[name].settings["depths"]
+    if f"stage{len(depths)}" in own:  # dense blocks, one layer a stage
+        return tuple(own[f"stage{i}"].get("num_layers") for i in range(1, len(depths) + 1)) == tuple(depths)
+    blocks = [key for key in own if key.startswith("stage")]
+    return blocks == [f"stage{stage}_block{block}" for stage, depth in enumerate(depths, 1) for block in range(1, depth + 1)]
+
+
+def _built(name: str) -> keras.Model:
+    row = ROWS[name]
+    return row.builder(**{**row.settings, "include_top": False, "data_format": "channels_last", "dtype": "float32"})
+
+
+def _differences(own: Mapping[str, Mapping], other: Mapping[str, Mapping]) -> list[str]:
+    """All settings that differ, in words."""
+    found = []
+    for name in {**own, **other}:
+        ours, theirs = own.get(name), other.get(name)
+        if ours is None or theirs is None:
+            found.append(f"{'no' if ours is None else 'a'} layer {name!r}")
+        else:
+            found += [f"{key}={ours[key]!r} in {name!r}" for key in ours if key not in theirs or ours[key] != theirs[key]]
+    return found
