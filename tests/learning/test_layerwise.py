@@ -278,9 +278,9 @@ def test_variables_without_gradient_stay(recwarn):
     [
         (dict(), "Pass one of `decay` and `factors`"),
         (dict(decay=0.5, factors={}), "Pass one of `decay` and `factors`"),
-        (dict(decay=0.0), "`decay` must be above 0 and at most 1"),
-        (dict(decay=1.5), "`decay` must be above 0 and at most 1"),
-        (dict(decay="fast"), "`decay` must be a number from 0"),
+        (dict(decay=0.0), "`decay` must be a number above 0 and at most 1"),
+        (dict(decay=1.5), "`decay` must be a number above 0 and at most 1"),
+        (dict(decay="fast"), "`decay` must be a number above 0"),
         (dict(decay=0.5, by="layer"), "`by` must be one of 'block', 'stage'"),
         (
             dict(factors={"stage9": 1.0}),
