@@ -10,15 +10,20 @@ LAYOUTS = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetenso
 OWN = (".keras", ".weights.h5")
 
 
-def convert(source: str, target: str, layout: str, model_name: str, classes: int, force: bool) -> None:
+def convert(source: str, target: str, layout: str, model_name: str, classes: int, no_top: bool, force: bool) -> None:
     """Writes `target` from `source`, or raises and leaves what was there."""
     check(source, target, layout, model_name, force)
+    check_head(model_name, classes, no_top)
     import keras_resnet
     from keras_resnet_cli import predicting
 
     if model_name:
-        model = keras_resnet.create_model(model_name, weights=None, **({"classes": classes} if classes else {}))
-        keras_resnet.load_weights(model, source)
+        head = {"include_top": False} if no_top else {"classes": classes} if classes else {}
+        model = keras_resnet.create_model(model_name, weights=None, **head)
+        try:
+            keras_resnet.load_weights(model, source)
+        except ValueError as error:
+            raise ValueError(f"{error}{_hint(model_name, source, head)}") from error
     else:
         model = predicting.open_model(source)
     place = pathlib.Path(target).expanduser()
@@ -33,6 +38,28 @@ def convert(source: str, target: str, layout: str, model_name: str, classes: int
         else:
             model.save_weights(whole)
         os.replace(whole, place)
+
+
+def _hint(model_name: str, source: str, head: dict) -> str:
+    """Which option would have made the file fit; "" where its head is not all that is wrong."""
+    import keras_resnet
+
+    if "include_top" in head:
+        return ""
+    headless = keras_resnet.create_model(model_name, weights=None, include_top=False)
+    try:
+        keras_resnet.load_weights(headless, source)
+    except ValueError:
+        return ""
+    return "\nAll but the head fits: for a file of N classes say --classes N, for one without a head --no-top."
+
+
+def check_head(model_name: str, classes: int, no_top: bool) -> None:
+    """Raises at options of a head that do not go together."""
+    if classes and no_top:
+        raise ValueError(f"A network without a head has no classes: give --no-top, or --classes {classes}.")
+    if (classes or no_top) and not model_name:
+        raise ValueError(f"{'--no-top' if no_top else '--classes'} goes with --model; a .keras file has its own head.")
 
 
 def check(source: str, target: str, layout: str, model_name: str, force: bool) -> None:

@@ -109,22 +109,25 @@ def convert_command(
     to: Annotated[Layout | None, typer.Option(help="Whose file to write; without it, one of ours.")] = None,
     model: Annotated[str, typer.Option(help="The network; a .keras file says it itself.", show_default=False)] = "",
     classes: Annotated[int, typer.Option(min=0, help="Outputs, where they are not the network's own.", show_default=False)] = 0,
+    no_top: Annotated[bool, typer.Option("--no-top", help="Without the head, for files that have none.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Writes the same numbers into the file of another library, or into one of ours.
 
-    All numbers of the file are used and all of the network are set, or nothing is written.
+    All numbers of the file are used and all of the network are set, or nothing is written; --no-top leaves those of a head behind.
 
     \b
     keras-resnet convert my.keras out.safetensors --to timm
     keras-resnet convert my.keras out.pth --to torchvision
     keras-resnet convert model.safetensors my.keras --model resnet50
     keras-resnet convert resnet50.pth out.h5 --to keras --model resnet50v1
+    keras-resnet convert flowers.pth flowers.keras --model resnet50 --classes 37
+    keras-resnet convert resnet50_notop.h5 features.keras --model resnet50v1 --no-top
     """
     from keras_resnet_cli import converting
 
     with _mistakes():
-        converting.convert(source, target, to.value if to else "", model, classes, force)
+        converting.convert(source, target, to.value if to else "", model, classes, no_top, force)
 
 
 def main() -> None:

@@ -65,6 +65,46 @@ def test_what_does_not_fit_writes_nothing(folder):
     assert not [name for name in before if name.startswith(".")]
 
 
+HINT = "for a file of N classes say --classes N, for one without a head --no-top"
+
+
+@pytest.mark.parametrize(("layout", "suffix"), LAYOUTS)
+def test_without_a_head(layout, suffix, folder):
+    """There and back for a file that has none; of one that has, the head stays behind."""
+    whole = keras.models.load_model(folder / "my.keras")
+    headless = keras_resnet.create_model("resnet18", weights=None, include_top=False)
+    headless.set_weights(whole.get_weights()[:-2])
+    headless.save(folder / "headless.keras")
+    there = folder / f"headless-{layout}{suffix}"
+    assert run("convert", folder / "headless.keras", there, "--to", layout, "--force")[0] == 0
+    status, out, error = run("convert", there, folder / "no.keras", "--model", "resnet18")
+    assert (status, out) == (1, "")
+    assert "2 missing in the file" in error
+    assert HINT in error
+    assert not (folder / "no.keras").exists()
+    assert run("convert", folder / "my.keras", folder / f"whole{suffix}", "--to", layout, "--force")[0] == 0
+    for source in (there, folder / f"whole{suffix}"):
+        status, out, error = run("convert", source, folder / "back.keras", "--model", "resnet18", "--no-top", "--force")
+        assert (status, out) == (0, ""), error
+        back = keras.models.load_model(folder / "back.keras")
+        assert back.output_shape == headless.output_shape
+        for one, other in zip(back.get_weights(), headless.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_the_hint_is_for_heads_alone(folder):
+    run("convert", folder / "my.keras", folder / "seven.safetensors", "--to", "timm", "--force")
+    for arguments, helps in (
+        (["--model", "resnet18"], True),
+        (["--model", "resnet18", "--classes", 6], True),
+        (["--model", "resnet34"], False),
+        (["--model", "resnet34", "--no-top"], False),
+    ):
+        status, _, error = run("convert", folder / "seven.safetensors", folder / "no.keras", *arguments)
+        assert status == 1
+        assert (HINT in error) == helps
+
+
 def test_a_file_that_is_there_stays(folder):
     there = folder / "there.safetensors"
     there.write_bytes(b"precious")
@@ -86,6 +126,9 @@ def test_a_file_that_is_there_stays(folder):
         ("my.keras", "nowhere/out.pth", ["--to", "timm"], "There is no folder"),
         ("my.keras", "my.keras", ["--force"], "is the file to convert"),
         ("plain.safetensors", "out.keras", [], "Say --model, such as --model resnet50"),
+        ("my.keras", "out.pth", ["--to", "timm", "--classes", 3], "--classes goes with --model"),
+        ("my.keras", "out.pth", ["--to", "timm", "--no-top"], "--no-top goes with --model"),
+        ("plain.safetensors", "out.keras", ["--model", "resnet18", "--classes", 3, "--no-top"], "give --no-top, or --classes 3"),
         ("plain.safetensors", "out.keras", ["--model", "resnet5"], "Closest: resnet"),
         ("plain.safetensors", "out.keras", ["--model", "resnet50.a1_in1k"], "--model names the network alone"),
     ],
