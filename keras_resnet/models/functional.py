@@ -12,6 +12,7 @@ from keras_resnet import backend
 from keras_resnet.layers import Residual
 from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.layers.repeated import repeating
+from keras_resnet.models.checkpoint_row import checked_row
 from keras_resnet.models.untracked import Untracked
 
 # From as many equal blocks on XLA compiles one of them in a loop; fewer compile faster than they would run in it.
@@ -26,14 +27,28 @@ class Network(keras.Model):
     once: 1.84 s instead of 1.41 s for a training step of ResNet-50 (SGD with momentum, batch 16, 224 px, two cores, torchvision 1.40 s).
     """
 
+    _checkpoint = Untracked(None)
+
+    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
+        super().__init__(inputs, outputs, name=name, **kwargs)
+        self.checkpoint = getattr(keras.tree.flatten(outputs)[0], "checkpoint", None)
+
     @property
     def checkpoint(self) -> dict | None:
         """The catalogue's row of the published weights that this network was built with, as plain values; None with others."""
-        return getattr(self, "_checkpoint", Untracked(None)).value
+        return self._checkpoint.value
 
     @checkpoint.setter
     def checkpoint(self, values: dict | None) -> None:
-        self._checkpoint = Untracked(values)
+        self._checkpoint = Untracked(None if values is None else checked_row(values))
+
+    def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
+        """As Keras's. `keras.models.clone_model` makes the outputs of a clone by it, and hands on nothing else that knows this network."""
+        outputs = super()._run_through_graph(*args, **kwargs)
+        first = keras.tree.flatten(outputs)[0]
+        if isinstance(first, keras.KerasTensor):
+            first.checkpoint = self.checkpoint
+        return outputs
 
     def get_config(self) -> dict:
         config = super().get_config()
@@ -43,9 +58,10 @@ class Network(keras.Model):
     def from_config(cls, config: dict, custom_objects: Any = None) -> "Network":
         config = dict(config)
         checkpoint = config.pop("checkpoint", None)
+        checkpoint = None if checkpoint is None else checked_row(checkpoint)  # before anything is built
         model = super().from_config(config, custom_objects)
         if checkpoint is not None:
-            model.checkpoint = {name: tuple(value) if isinstance(value, list) else value for name, value in checkpoint.items()}
+            model.checkpoint = checkpoint
         return model
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
