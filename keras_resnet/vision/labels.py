@@ -5,11 +5,11 @@ import functools
 import pathlib
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_resnet import weights
 from keras_resnet.layers.configured import check_count
+from keras_resnet.vision.host_arrays import as_host_array
 
 _PATH = pathlib.Path(weights.__file__).with_name("imagenet1k.csv")
 
@@ -47,10 +47,6 @@ def decode_predictions(predictions: Any, top: int = 5) -> list[list[tuple[str, s
         )
     if top > len(names):
         raise ValueError(f"`top` must be at most {len(names)}, the number of classes. Received: top={top!r}.")
-    scores = np.asarray(predictions if isinstance(predictions, (np.ndarray, list, tuple)) else _from_tensor(predictions), "float32")
+    scores = as_host_array(predictions).astype("float32")
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
     return [[(*names[i], float(row[i])) for i in best] for row, best in zip(scores, order, strict=True)]
-
-
-def _from_tensor(tensor: Any) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))  # NumPy has no bfloat16

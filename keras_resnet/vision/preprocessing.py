@@ -1,6 +1,8 @@
 """From pictures to what a network was trained on: the layer, and its settings for each of the published weights."""
 
 import dataclasses
+import functools
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -8,6 +10,9 @@ import keras
 import numpy as np
 
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, is_count
+from keras_resnet.models.checkpoint_row import FIELDS
+from keras_resnet.vision.host_arrays import as_host_array
+from keras_resnet.vision.pillow_pictures import as_rgb
 from keras_resnet.vision.resizing import REACH, resize
 from keras_resnet.weights import catalogue
 
@@ -48,6 +53,7 @@ class Preprocessing(ConfiguredLayer):
 
     Input shape: channels last, values from 0 to 255, whole or not: `(height, width, channels)`; `(n, height, width, channels)`; or a list
     of single pictures of different sizes, arrays, tensors or Pillow's. A list's pictures are resized on the CPU, one after the other.
+    Of Pillow's, grey ones of 16 bits are brought to 8.
     Output shape: `(n, *size, channels)`, or channels first; a single picture is a batch of one, also in `tf.data`.
 
     Raises:
@@ -121,14 +127,14 @@ class Preprocessing(ConfiguredLayer):
         batch = []
         for picture in pictures:
             if _is_pillow(picture):
-                picture = np.asarray(picture if picture.mode == "RGB" else picture.convert("RGB"))
+                picture = np.asarray(as_rgb(picture))
             if not hasattr(picture, "shape") or not hasattr(picture, "dtype") or keras.utils.is_keras_tensor(picture):
                 raise ValueError(
                     "A list of pictures holds arrays, tensors or pictures of Pillow; of paths, open each first. "
                     f"Received in it: {type(picture).__name__}."
                 )
             self._check_pictures(picture, (3,))
-            batch.append(self._resized(_as_numpy(picture)[None]))
+            batch.append(self._resized(as_host_array(picture)[None]))
         if len({picture.shape for picture in batch}) > 1:
             raise ValueError(
                 "All pictures of a list must have the same number of channels. "
@@ -190,23 +196,34 @@ def preprocessing(model: keras.Model | str, test_size: bool = False, **overrides
     ```
 
     Settings are those of the published weights that the model was built with; else of those that `weights="imagenet"` means for its name;
-    else 224 pixels, of which 0.875 are kept, bicubic, and ImageNet's mean.
+    else, in the same order, of a network inside the model; else 224 pixels, of which 0.875 are kept, bicubic, and ImageNet's mean, which a
+    line on stderr says.
 
     Args:
-        model: a network, or the name of published weights, such as `"resnet50.a1_in1k"`. A network of one fixed size gets that size.
-        test_size: whether to take the larger size at which the published accuracy was measured, where there is one.
+        model: a network, a model around one, or the name of published weights, such as `"resnet50.a1_in1k"`. A model of one fixed size
+            gets that size.
+        test_size: whether to take the larger size at which the published accuracy was measured, where there is one, and its crop.
         **overrides: arguments of `Preprocessing`.
 
     Raises:
-        ValueError: at a name that is not known, a model with several inputs, and an argument that `Preprocessing` does not have.
+        ValueError: at a name that is not known, a model with several inputs, one around networks that want different pictures, a model of
+            another fixed size than `test_size` means, and an argument that `Preprocessing` does not have.
     """
     check_flag("test_size", test_size)
     row, fixed, data_format = _found(model)
+    size = overrides.get("size", fixed)
     if row is None:
         settings: dict[str, Any] = {"size": 224}
+        _say_guess(getattr(model, "name", ""), tuple(name for name in ("crop", "interpolation", "mean", "std") if name not in overrides))
     else:
-        pairs = [(row["input_size"], row["crop"]), (row["test_input_size"], row["test_crop"])]
-        sizes, crop = pairs[test_size or (fixed == (pairs[1][0],) * 2 and pairs[1][0] != pairs[0][0])]
+        usual, larger = (row["input_size"], row["crop"]), (row["test_input_size"], row["test_crop"])
+        at_larger = size in (larger[0], (larger[0],) * 2, [larger[0]] * 2)
+        if test_size and larger[0] != usual[0] and size is not None and not at_larger and "crop" not in overrides:
+            raise ValueError(
+                f"`test_size=True` means pictures of {larger[0]} pixels, cropped for that size; these become {size!r}. Build the network "
+                f"with input_shape=({larger[0]}, {larger[0]}, 3) or (None, None, 3), or leave `test_size` out."
+            )
+        sizes, crop = larger if test_size or (fixed is not None and at_larger and larger[0] != usual[0]) else usual
         settings = {"size": sizes, "crop": crop, **{name: row[name] for name in ("crop_mode", "interpolation", "mean", "std", "mode")}}
     if fixed is not None:
         settings["size"] = fixed
@@ -220,17 +237,44 @@ def _found(model: Any) -> tuple[dict | None, tuple | None, str | None]:
     if isinstance(model, str):
         network, _, tag = model.partition(".")
         return dataclasses.asdict(catalogue.find(network, tag or "imagenet")), None, None
+    if isinstance(model, keras.Sequential) and not model.built and model.layers and isinstance(model.layers[0], keras.Model):
+        return _found(model.layers[0])  # it has not seen images yet, and what it begins with has a shape
     if not isinstance(model, keras.Model) or not isinstance(getattr(model, "input_shape", None), tuple) or len(model.input_shape) != 4:
         raise ValueError(
             '`model` must be a network that takes one batch of images, or the name of published weights, such as "resnet50.a1_in1k". '
             f"Received: {model if isinstance(model, str) else type(model).__name__}."
         )
+    data_format = next((layer.data_format for layer in _layers(model) if hasattr(layer, "data_format")), None)
+    size = model.input_shape[2:] if data_format == "channels_first" else model.input_shape[1:3]
+    return _row(model), None if None in size else tuple(size), data_format
+
+
+def _row(model: keras.Model) -> dict | None:
+    """The row of a model's weights, or of those of the networks inside, which must agree; `None` where nothing is known."""
     row = getattr(model, "checkpoint", None)
     if row is None and model.name in catalogue.DEFAULTS:
         row = dataclasses.asdict(catalogue.find(model.name, "imagenet"))
-    data_format = next((layer.data_format for layer in _layers(model) if hasattr(layer, "data_format")), None)
-    size = model.input_shape[2:] if data_format == "channels_first" else model.input_shape[1:3]
-    return row, None if None in size else tuple(size), data_format
+    if row is not None:
+        return row
+    inside = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    found = {layer.name: row for layer in inside if (row := _row(layer)) is not None}
+    if len({tuple(row[field] for field in FIELDS) for row in found.values()}) > 1:
+        raise ValueError(
+            f"The networks in {model.name!r} ({', '.join(found)}) want different pictures, so no one layer can prepare them. Put "
+            f"keras_resnet.preprocessing(network) in front of each, or pass the one meant: model.get_layer({next(iter(found))!r})."
+        )
+    return next(iter(found.values()), None)
+
+
+@functools.cache
+def _say_guess(model_name: str, guessed: tuple[str, ...]) -> None:
+    """Once for each model, that nothing is known of how its pictures should be."""
+    if guessed and sys.stderr is not None:
+        print(
+            f"keras_resnet: no published weights are known of {model_name!r}; its pictures are prepared in the usual way for ImageNet. If "
+            f"it was trained in another, pass {', '.join(guessed)} to preprocessing().",
+            file=sys.stderr,
+        )
 
 
 def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
@@ -252,11 +296,3 @@ def _cycled(values: Sequence[float], channels: int) -> np.ndarray:
 
 def _is_pillow(picture: Any) -> bool:
     return hasattr(picture, "getbands") and hasattr(picture, "convert")  # without importing Pillow, which nothing else here needs
-
-
-def _as_numpy(picture: Any) -> np.ndarray:
-    if isinstance(picture, np.ndarray):
-        return picture
-    if keras.backend.standardize_dtype(picture.dtype) == "bfloat16":
-        picture = keras.ops.cast(picture, "float32")
-    return np.asarray(picture.detach().cpu() if hasattr(picture, "detach") else picture)

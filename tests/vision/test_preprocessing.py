@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import keras_resnet
 from keras_resnet.vision import preprocessing as settings
-from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
-from keras_resnet.weights import catalogue
+from keras_resnet.vision.preprocessing import Preprocessing
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.vision.make_golden import MEAN, PATH, cases
@@ -266,55 +264,6 @@ def test_bad_pictures(pictures, says):
     with pytest.raises(ValueError, match=says) as caught:
         Preprocessing(16)(pictures)
     assert "Arguments received" not in str(caught.value)
-
-
-def test_settings_of_every_row():
-    for name, row in catalogue.CATALOGUE.items():
-        for test_size in (False, True):
-            layer = preprocessing(name, test_size=test_size)
-            assert layer.size == ((row.test_input_size if test_size else row.input_size),) * 2
-            assert layer.crop == (row.test_crop if test_size else row.crop)
-        for field in ("crop_mode", "interpolation", "mean", "std", "mode"):
-            assert getattr(layer, field) == getattr(row, field)
-
-
-def test_settings_of_a_model():
-    def network(shape, **arguments):
-        return keras_resnet.create_model("resnet18", weights=None, input_shape=shape, include_top=False, **arguments)
-
-    default = catalogue.find("resnet18", "imagenet")
-    flexible = network((None, None, 3))
-    layer = preprocessing(flexible)
-    assert (layer.size, layer.crop, layer.mean) == ((default.input_size,) * 2, default.crop, default.mean)
-    other = preprocessing(flexible, size=100, crop_mode="squash")
-    changed = {"name": other.name, "size": (100, 100), "crop_mode": "squash"}
-    assert other.get_config() == {**layer.get_config(), **changed}
-    assert preprocessing(network((96, 64, 3))).size == (96, 64)
-    first = preprocessing(network((3, 96, 64), data_format="channels_first"))
-    assert (first.size, first.data_format) == ((96, 64), "channels_first")
-    row = next(row for row in catalogue.CATALOGUE.values() if row.test_input_size != row.input_size)
-    flexible.checkpoint = {field: getattr(row, field) for field in row.__dataclass_fields__}
-    assert preprocessing(flexible).crop == row.crop
-    assert preprocessing(flexible, test_size=True).size == (row.test_input_size,) * 2
-    fixed = network((row.test_input_size, row.test_input_size, 3))
-    fixed.checkpoint = flexible.checkpoint
-    assert (preprocessing(fixed).size, preprocessing(fixed).crop) == ((row.test_input_size,) * 2, row.test_crop)
-    other = network((None, None, 3), name="mine")
-    assert (preprocessing(other).size, preprocessing(other).crop) == ((224, 224), 0.875)
-    whole = keras.Sequential([keras.Input((None, None, 3), dtype="uint8"), preprocessing(fixed), fixed])
-    assert whole.predict(photograph("small")[None], verbose=0).shape == (1, *fixed.output_shape[1:])
-
-
-@pytest.mark.parametrize("model", [None, 5, "resnet50.nothing", "nothing", keras.layers.Dense(3)])
-def test_settings_of_nothing(model):
-    with pytest.raises(ValueError, match="Received"):
-        preprocessing(model)
-
-
-def test_several_inputs():
-    images = [keras.Input((8, 8, 3)), keras.Input((8, 8, 3))]
-    with pytest.raises(ValueError, match="one batch of images"):
-        preprocessing(keras.Model(images, keras.layers.Add()(images)))
 
 
 def test_random_sizes_against_pillow():
