@@ -1,5 +1,6 @@
 """Pictures that are none, broken, or too large: one line each, and nothing else."""
 
+import os
 import pathlib
 import struct
 import warnings
@@ -8,7 +9,7 @@ import zlib
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from keras_resnet_cli.pictures import MOST_PIXELS, open_picture
 
@@ -87,11 +88,51 @@ def test_bits_turned_over(tmp_path):
                 assert "\n" not in str(error)  # noqa: PT017
 
 
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell's program")
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.eps"])
+def test_no_other_program_is_started(name, tmp_path, monkeypatch):
+    """An EPS is a program for Ghostscript, which Pillow starts: here one that leaves a trace."""
+    programs, trace = tmp_path / "programs", tmp_path / "trace"
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\necho started >> {trace}\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it looks once, and some other test may have been the first
+    path = tmp_path / name
+    path.write_bytes(EPS)
+    with pytest.raises(ValueError, match="is no picture of a kind that is opened here"):
+        open_picture(str(path))
+    assert not trace.exists()
+    with pytest.raises(OSError), Image.open(path) as picture:  # noqa: PT011
+        picture.load()
+    assert trace.exists()  # the trap works
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits(suffix, tmp_path):
+    """Not 255 wherever a value is above that."""
+    values = np.arange(0, 2**16, 64, "uint16").reshape(32, 32)
+    Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+    picture = open_picture(str(tmp_path / f"deep.{suffix}"))
+    assert picture.mode == "RGB"
+    assert np.abs(np.asarray(picture) - values[..., None] / 257).max() <= 0.5
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_unknown_range(mode, tmp_path):
+    Image.new(mode, (8, 8)).save(tmp_path / "wide.tif")
+    with pytest.raises(ValueError, match=rf"wide\.tif' cannot be read: .*mode='{mode}'; scale its values"):
+        open_picture(str(tmp_path / "wide.tif"))
+
+
 @pytest.mark.parametrize("content", [b"", b"not a picture", b"PK\x03\x04", bytes(1000)])
 def test_no_picture(content, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"photo\.jpg' is no picture that Pillow knows"):
+    with pytest.raises(ValueError, match=r"photo\.jpg' is no picture of a kind that is opened here: JPEG, PNG"):
         open_picture(str(path))
 
 
