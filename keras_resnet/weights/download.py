@@ -1,6 +1,7 @@
 """Brings files of weights into the cache: complete, checked, once. Neither Keras nor a framework is imported here."""
 
 import contextlib
+import ipaddress
 import os
 import pathlib
 import re
@@ -42,7 +43,7 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
     """A file of a repository on the Hugging Face hub, from its cache or from there.
 
     The hub's own client does it, in the hub's own cache, or in the folder `hub` of $KERAS_RESNET_CACHE where that is set. What is in the
-    cache is used without asking whether there is a newer one.
+    cache is used without asking whether there is a newer one, if it has the SHA-256 that the hub names it by.
 
     Args:
         repository: `"timm/resnet50.a1_in1k"`.
@@ -50,7 +51,7 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
         revision: a branch, tag or commit; `""` is the main branch.
 
     Raises:
-        ValueError: if an argument is wrong, or could lead out of the repository.
+        ValueError: if an argument is wrong, or could lead out of the repository; if HF_ENDPOINT is no https URL.
         DownloadError: if the file did not come. An `OSError`.
     """
     check_hub_names(repository, file, revision)
@@ -58,32 +59,61 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
     if by_hand.is_file():
         return by_hand
     folder = str(cache_folder() / "hub") if os.environ.get("KERAS_RESNET_CACHE") else None
-    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
-    source = f"{endpoint or 'https://huggingface.co'}/{repository}/resolve/{revision or 'main'}/{file}"
+    endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+    source = f"{endpoint}/{repository}/resolve/{revision or 'main'}/{file}"
     try:
         import huggingface_hub
     except ImportError as error:
         raise _error(file, source, by_hand, "the package huggingface_hub is missing: pip install huggingface_hub") from error
     asked: dict[str, Any] = dict(repo_id=repository, filename=file, revision=revision or None, cache_dir=folder)
     found = huggingface_hub.try_to_load_from_cache(**asked)
-    if isinstance(found, str):
+    if isinstance(found, str) and _is_named_content(pathlib.Path(found), source):
         return pathlib.Path(found)
+    spoilt = isinstance(found, str)
+    state = "what the cache had was another file than its SHA-256 says, and was deleted" if spoilt else "it is not in the cache"
     if offline():
-        raise _error(file, source, by_hand, f"it is not in the cache, and {OFFLINE}")
+        raise _error(file, source, by_hand, f"{state}, and {OFFLINE}")
+    _check_secure(endpoint, "The environment variable HF_ENDPOINT")
     try:
-        _check_hub_answer(huggingface_hub.hf_hub_url(repository, file, revision=revision or None, endpoint=endpoint))
-        path = pathlib.Path(huggingface_hub.hf_hub_download(**asked, endpoint=endpoint))
+        tag = _check_hub_answer(huggingface_hub.hf_hub_url(repository, file, revision=revision or None, endpoint=endpoint))
+        path = pathlib.Path(huggingface_hub.hf_hub_download(**asked, endpoint=endpoint, force_download=spoilt))
     except TransferError as error:
         raise _error(file, source, by_hand, str(error)) from error
     except Exception as error:  # its own errors, its HTTP library's and its transfer library's have no common class
         raise _error(file, source, by_hand, _hub_reason(error)) from error
-    # The client checks the length only. It names large files by their SHA-256.
-    content = path.resolve()
-    if re.fullmatch("[0-9a-f]{64}", content.name) and sum_of(content, "sha256") != content.name:
-        content.unlink()
-        path.unlink(missing_ok=True)
+    if not _is_named_content(path, source, tag):
         raise _error(file, source, by_hand, "what came has another SHA-256 than the hub names, and was deleted")
     return path
+
+
+def _is_named_content(path: pathlib.Path, source: str, tag: str = "") -> bool:
+    """Whether a file in the hub's cache has the SHA-256 that names it; else it is deleted.
+
+    The client checks the length only, and puts the file where others find it. It names large files by their SHA-256: there each one who
+    uses it checks it, once until size or time change. Where it can make no links (on Windows) names are lost, and only the `tag` that the
+    hub just gave is known.
+    """
+    # One link far: behind that there may be a store of blobs by the hash of its transfers.
+    blob = pathlib.Path(path.parent, os.readlink(path)) if path.is_symlink() else path
+    name = blob.name if blob != path else tag
+    if not re.fullmatch("[0-9a-f]{64}", name):
+        return True
+    if is_there(blob, source, f"sha256:{name}"):
+        return True
+    for spoilt in (blob, path):
+        with contextlib.suppress(OSError):
+            spoilt.unlink()
+    return False
+
+
+def _check_secure(url: str, of: str) -> None:
+    """Raises `ValueError` where somebody would be asked in the clear, who is not this machine itself, or the URL is none."""
+    with contextlib.suppress(ValueError):  # no URL; a name, not an address
+        parts = urllib.parse.urlsplit(url)
+        host = parts.hostname or ""
+        if parts.scheme == "http" and (host == "localhost" or ipaddress.ip_address(host).is_loopback):
+            return
+    check_url(url, of)
 
 
 def check_hub_names(repository: Any, file: Any, revision: Any = "") -> None:
@@ -100,8 +130,8 @@ def check_hub_names(repository: Any, file: Any, revision: Any = "") -> None:
             )
 
 
-def _check_hub_answer(url: str) -> None:
-    """Asks for the file's tag, commit and size, and raises where the client should not go on.
+def _check_hub_answer(url: str) -> str:
+    """Asks for the file's tag, commit, size and place, and raises where the client should not go on. Returns the tag.
 
     huggingface_hub 2.4 makes the tag a path as it is: with "../" in it, a mirror could write anywhere. And without a network it tries for
     23 s what fails here at once.
@@ -118,8 +148,13 @@ def _check_hub_answer(url: str) -> None:
             time.sleep(wait)
     if not re.fullmatch(r"[A-Za-z0-9_-]{8,128}", answer.etag or "") or not re.fullmatch(r"[0-9A-Za-z]{7,64}", answer.commit_hash or ""):
         raise TransferError(f"the hub names no file (tag {str(answer.etag)[:80]!a}, commit {str(answer.commit_hash)[:80]!a})")
+    try:
+        _check_secure(answer.location, "the target")
+    except ValueError as error:
+        raise TransferError(f"the hub redirects to what is not asked: {error}") from error
     if (answer.size or 0) > Limits.most_bytes:
         raise TransferError(f"it has {answer.size:,} bytes, more than the allowed {Limits.most_bytes:,}")
+    return answer.etag or ""
 
 
 def _hub_reason(error: Exception) -> str:

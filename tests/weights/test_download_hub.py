@@ -15,6 +15,7 @@ from keras_resnet.weights import download as module
 from keras_resnet.weights.download import DownloadError, download_from_hub
 from tests.weights import local_server
 from tests.weights.download.downloading import WITHOUT_KERAS
+from tests.weights.download.test_cache import only_readable
 from tests.weights.local_server import CONTENT, OTHER, redirect, status
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="no backend takes part; runs with torch")
@@ -153,6 +154,123 @@ def test_another_content_than_named(hub, tmp_path):
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.stat().st_size == len(OTHER)]
     hub.answers = [stored()]
     assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+
+
+class TestSpoiltInTheCache:
+    """What somebody finds in the hub's cache may be there before the one who brought it has checked it."""
+
+    @pytest.fixture
+    def path(self, hub):
+        return download_from_hub(REPOSITORY, FILE)
+
+    def spoil(self, path, content=OTHER):
+        path.resolve().write_bytes(content)
+
+    def test_brought_anew(self, hub, path):
+        self.spoil(path)
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+        assert [method for method, _ in asked(hub)].count("GET") == 2
+
+    def test_killed_before_the_check(self, hub, path):
+        """The client has put it in place, and nothing was noted."""
+        for record in path.resolve().parent.glob(".*.json"):
+            record.unlink()
+        self.spoil(path)
+        hub.answers = [stored(OTHER)]
+        refused("another SHA-256")
+        hub.answers = [stored()]
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+
+    def test_offline(self, path, monkeypatch):
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        self.spoil(path)
+        refused("another file than its SHA-256 says, and was deleted", "HF_HUB_OFFLINE")
+        assert not path.exists()
+        refused("not in the cache")
+
+    def test_hub_gone(self, hub, path):
+        self.spoil(path)
+        hub.answers = [status(404, X_Error_Code="EntryNotFound")]
+        refused("no such file")
+        assert not path.exists()
+
+    def test_read_once(self, path, monkeypatch):
+        monkeypatch.setattr(hashlib, "file_digest", None)
+        assert download_from_hub(REPOSITORY, FILE) == path
+
+    def test_touched(self, hub, path):
+        os.utime(path.resolve(), (1, 1))
+        assert download_from_hub(REPOSITORY, FILE) == path
+        assert len(asked(hub)) == 3
+
+    def test_a_folder_that_cannot_be_written(self, tmp_path, path, monkeypatch):
+        for record in path.resolve().parent.glob(".*.json"):
+            record.unlink()
+        with only_readable(path.resolve().parent):
+            for _ in range(2):
+                assert download_from_hub(REPOSITORY, FILE) == path
+        assert not list(path.resolve().parent.glob(".*.json"))
+
+    def test_small_files_have_other_names(self, hub):
+        hub.answers = [stored(b"{}", tag="0123456789" * 4)]
+        assert download_from_hub(REPOSITORY, "config.json").read_bytes() == b"{}"
+        assert download_from_hub(REPOSITORY, "config.json").read_bytes() == b"{}"
+
+    def test_kept_elsewhere_under_another_name(self, hub, path, tmp_path):
+        """As the client's store for all repositories does, whose names are no SHA-256 of the content."""
+        blob = path.resolve()
+        blob.rename(tmp_path / ("0" * 64))
+        blob.symlink_to(tmp_path / ("0" * 64))
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+        (tmp_path / ("0" * 64)).write_bytes(OTHER)
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+        assert (tmp_path / ("0" * 64)).read_bytes() == OTHER  # not ours to delete
+
+    def test_without_links(self, hub, monkeypatch):
+        """As on Windows: the file itself lies where else the link does."""
+        monkeypatch.setattr("huggingface_hub.file_download.are_symlinks_supported", lambda folder=None: False)
+        hub.answers = [stored(OTHER)]
+        refused("another SHA-256")
+        hub.answers = [stored()]
+        path = download_from_hub(REPOSITORY, FILE)
+        assert not path.is_symlink()
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+
+
+class TestEndpoint:
+    """Nothing is asked in the clear, but of this machine itself."""
+
+    @pytest.mark.parametrize(
+        "url",
+        ["http://example.org", "http://10.0.0.1:8080", "http://127.0.0.1.example.org", "http://localhost.example.org", "ftp://h", "h"],
+    )
+    def test_refused(self, hub, monkeypatch, url):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ValueError, match="variable HF_ENDPOINT must be an https:// URL") as caught:
+            download_from_hub(REPOSITORY, FILE)
+        assert url in str(caught.value)
+
+    @pytest.mark.parametrize("url", ["http://[::1", "https://user:secret@h", "https://h/\r\nx"])
+    def test_no_url(self, hub, monkeypatch, url):
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with pytest.raises(ValueError, match="variable HF_ENDPOINT must be"):
+            download_from_hub(REPOSITORY, FILE)
+
+    @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+    def test_this_machine(self, hub, monkeypatch, host):
+        monkeypatch.setenv("HF_ENDPOINT", f"http://{host}:{hub.server_port}/")
+        assert download_from_hub(REPOSITORY, FILE).read_bytes() == CONTENT
+
+    @pytest.mark.parametrize("place", ["http://example.org/x", "ftp://example.org/x"])
+    def test_redirected_into_the_clear(self, hub, place):
+        hub.answers = [status(302, Location=place, X_Linked_Etag=f'"{SHA}"', X_Repo_Commit=COMMIT, X_Linked_Size=len(CONTENT))]
+        refused("redirects to what is not asked", place)
+        assert len(asked(hub)) == 1
+
+    def test_not_asked(self, hub, monkeypatch):
+        path = download_from_hub(REPOSITORY, FILE)
+        monkeypatch.setenv("HF_ENDPOINT", "http://example.org")
+        assert download_from_hub(REPOSITORY, FILE) == path
 
 
 @pytest.mark.parametrize("lie", [dict(commit="../../../../out"), dict(tag="../../../../out"), dict(commit=""), dict(tag="")])
