@@ -98,8 +98,9 @@ def _damage_named(path: pathlib.Path) -> Iterator[None]:
 
 
 def _safetensors(stack: contextlib.ExitStack, path: pathlib.Path) -> dict[str, Tensor]:
+    identity = _identity(path)
     _check_header(path)
-    mapped = stack.enter_context(_Mapped(path))
+    mapped = stack.enter_context(_Mapped(path, identity))
     tensors = {}
     for key in mapped.file.keys():  # noqa: SIM118
         part = mapped.file.get_slice(key)
@@ -138,8 +139,8 @@ class _Mapped:
 
     SPAN = 4 * 2**20
 
-    def __init__(self, path: pathlib.Path):
-        self.path, self.identity = path, _identity(path)
+    def __init__(self, path: pathlib.Path, identity: tuple[int, ...]):
+        self.path, self.identity = path, identity
         self._open()
 
     def _open(self) -> None:
