@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 WORKERS ?= 2
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: demo test test-full test-alone lint bench stubs docs hooks clean
+.PHONY: demo test test-full test-parity test-alone lint bench stubs docs hooks clean
 
 # JAX is the lightest backend to install; any other by KERAS_BACKEND=torch or tensorflow.
 demo: export KERAS_BACKEND := $(or $(KERAS_BACKEND),jax)
@@ -20,10 +20,17 @@ test: $(VENV)/.dev lint
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 # What takes minutes a test: the accuracy of the demo on every backend, the deepest networks.
-test-full: test test-alone
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -m full
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -m full
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m full
+test-full: test test-alone test-parity
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m full --ignore-glob="*/test_parity*.py"
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -m full --ignore-glob="*/test_parity*.py"
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -m full --ignore-glob="*/test_parity*.py"
+
+# Beside timm, torchvision, KerasHub and segmentation_models.pytorch, which are installed for it; without them these tests are skipped.
+PARITY := -m "full or not full" -rs -n $(WORKERS) tests/weights/test_parity*.py tests/weights/test_catalogue.py
+test-parity: $(VENV)/.peers
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(PARITY)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(PARITY)
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(PARITY)
 
 # Each backend as the only one, in an environment of its own beside .venv, with the package installed as users have it.
 test-alone: test-alone-jax test-alone-torch test-alone-tensorflow
@@ -44,7 +51,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-# Beside keras.applications and, on PyTorch, torchvision, which is installed without its dependencies. Takes 12 minutes.
+# Beside keras.applications and, on PyTorch, torchvision. Takes 12 minutes.
 bench: $(VENV)/.peers
 	$(BIN)/python -m benchmarks
 
@@ -77,6 +84,9 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(VENV)/.made
 	$(PIP) -e ".[dev,jax,torch,tensorflow]"
 	@touch $@
 
+# Without what they ask for: torchvision wants the PyTorch of its own day, KerasHub a second TensorFlow package. What they cannot do without
+# comes behind.
 $(VENV)/.peers: $(VENV)/.dev
-	$(PIP) --no-deps torchvision
+	$(PIP) --no-deps torchvision timm segmentation-models-pytorch keras-hub
+	$(PIP) pyyaml regex tokenizers
 	@touch $@

@@ -147,7 +147,7 @@ def test_reading_it_needs_the_standard_library_alone():
     assert int(found.stdout) == len(CATALOGUE)
 
 
-# They are no dependencies: `make test` skips these, and who brings the table up to date installs both first.
+# They are no dependencies: `make test` skips these, and `make test-parity` installs both first.
 INSTALLED = all(importlib.util.find_spec(name) for name in ("torch", "timm", "torchvision"))
 PEERS = """
 import json, torch
