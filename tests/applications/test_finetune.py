@@ -19,6 +19,7 @@ from keras_resnet.weights import catalogue, download
 from tests.applications.picture_folders import PHOTOGRAPHS, folder_of
 from tests.arrays import as_numpy
 from tests.cli.run import run
+from tests.quick import quick_on_torch
 from tests.weights import files
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -214,7 +215,7 @@ def test_tfds_that_is_not_there(tmp_path, monkeypatch):
 
 
 # On JAX and TensorFlow nearly all of its minute is compilation, of what the tests above have compiled already.
-@(pytest.mark.full if keras.backend.backend() != "torch" else lambda test: test)
+@quick_on_torch
 def test_the_notebook_runs_from_start_to_end(tmp_path):
     """Its cells in order, as in a fresh kernel; no output is stored in it."""
     notebook = json.loads((ROOT / "applications" / "finetune.ipynb").read_text(encoding="utf-8"))

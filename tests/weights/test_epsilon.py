@@ -7,9 +7,11 @@ import pytest
 import keras_resnet
 from keras_resnet.weights import keras_names
 from tests.arrays import as_numpy
+from tests.quick import quick_on_torch
 from tests.weights import files
 
 
+@quick_on_torch
 @pytest.mark.parametrize("epsilon", [1e-5, 1e-3, keras_names.EPSILON])
 def test_of_a_densenet(epsilon, tmp_path):
     arguments = dict(weights=None, norm_epsilon=epsilon, include_top=False, input_shape=(32, 32, 3))

@@ -12,6 +12,7 @@ import safetensors.numpy
 import keras_resnet
 from tests.arrays import as_numpy, normal
 from tests.golden import seeded, seeded_vit
+from tests.quick import quick_on_torch
 from tests.test_golden import golden, write_safetensors
 from tests.weights import big_transfer, files
 from tests.weights.parity import LOGITS_SEED, OLD, answer, assert_same, built
@@ -31,6 +32,7 @@ def assert_same_tensors(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarra
     assert not wrong
 
 
+@quick_on_torch
 @pytest.mark.parametrize("name", seeded.NAMES)
 def test_a_file_that_we_write_is_the_one_that_we_read(name, tmp_path):
     """Key by key and bit by bit, so that the golden logits, which timm gave for the one, are its logits for the other."""

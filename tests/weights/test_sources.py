@@ -10,6 +10,7 @@ import safetensors.numpy
 import keras_resnet
 from keras_resnet.weights import catalogue, download
 from tests.arrays import as_numpy, normal
+from tests.quick import quick_on_torch
 from tests.weights import files
 
 
@@ -96,6 +97,7 @@ def test_torchvisions_file(published, resnet18, tmp_path):
     assert published == [("https://download.pytorch.org/models/resnet18-f37072fd.pth", "sha256:f37072fd")]
 
 
+@quick_on_torch
 @pytest.mark.parametrize("include_top", [True, False])
 def test_keras_applications_files(include_top, published, tmp_path):
     row = catalogue.find("resnet50v1", "keras/imagenet")
@@ -148,6 +150,7 @@ def test_hub_configurations_that_are_not_known(changes, part, published, tmp_pat
         keras_resnet.create_model("hf://me/net")
 
 
+@quick_on_torch
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -178,6 +181,7 @@ def test_timms_settings(theirs, ours, published, tmp_path):
     assert np.allclose(as_numpy(again(image)), as_numpy(same(image)), rtol=1e-3, atol=1e-3)
 
 
+@quick_on_torch
 def test_the_head_outside_goes_first(published, tmp_path):
     """In a repository of somebody who fine-tuned, `pretrained_cfg` may still say 1,000."""
     details = dict(input_size=[3, 64, 64], mean=[0.5], std=[0.5], num_classes=1000)
@@ -189,6 +193,7 @@ def test_the_head_outside_goes_first(published, tmp_path):
     assert model.checkpoint["mean"] == (0.5, 0.5, 0.5)
 
 
+@quick_on_torch
 def test_a_head_starts_anew_only_where_it_is_asked_for(published, tmp_path):
     headless = keras_resnet.ResNet18(weights=None, include_top=False)
     keras_resnet.save_weights(headless, tmp_path / "model.safetensors")
@@ -213,6 +218,7 @@ def test_settings_that_the_weights_were_not_trained_with_are_said(published, res
     assert capsys.readouterr().err.strip().endswith("not as they were trained: activation='silu'")
 
 
+@quick_on_torch
 def test_files_named_like_a_tag(published, resnet18, tmp_path, monkeypatch):
     """A folder or a file of the name of a tag hides nothing."""
     monkeypatch.chdir(tmp_path)

@@ -1,0 +1,13 @@
+"""Which tests one backend is enough for, as long as nobody asks for all."""
+
+from typing import Any
+
+import keras
+import pytest
+
+ON_TORCH = keras.backend.backend() == "torch"
+
+
+def quick_on_torch(test: Any) -> Any:
+    """Marks a test as full on the other backends: what it holds is the same there, and building large networks takes them seconds."""
+    return test if ON_TORCH else pytest.mark.full(test)
