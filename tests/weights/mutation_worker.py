@@ -240,4 +240,5 @@ def warmed(of: mutated_files.Kind, folder: pathlib.Path) -> None:
 
 
 if __name__ == "__main__":
+    mutated_files.any_network_for_keras().__enter__()  # until the process ends
     main(pathlib.Path(sys.argv[1]).resolve())
