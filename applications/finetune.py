@@ -140,6 +140,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2**32 - 1. Received: {text!r}")
+    return int(text)
+
+
 def _number(least: float, most: float) -> Any:
     def parse(text: str) -> float:
         try:
@@ -170,8 +176,12 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--rate", type=_number(0, 10), default=1e-3, help="largest learning rate, that of the head (default 0.001)")
     parser.add_argument("--weight-decay", type=_number(0, 10), default=0.05, help="default 0.05; none for biases and norms")
     parser.add_argument("--held-back", type=_number(0.01, 0.9), default=0.2, help="share of each class that is held back (default 0.2)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split, the head and the changes (default 0)")
-    return run(parser.parse_args(arguments))
+    parser.add_argument("--seed", type=_seed, default=0, help="of the split, the head and the changes (default 0)")
+    options = parser.parse_args(arguments)
+    try:
+        return run(options)
+    except KeyboardInterrupt:
+        raise SystemExit("error: interrupted. Nothing was written; files of an earlier run are as they were.") from None
 
 
 if __name__ == "__main__":

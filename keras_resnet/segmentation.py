@@ -40,7 +40,9 @@ def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., 
             raise TypeError(
                 f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}."
             )
-        model = builder(encoder=_encoder(encoder, of_encoder), **settings)
+        made = _encoder(encoder, of_encoder)
+        model = builder(encoder=made, **settings)
+        model.checkpoint = getattr(made, "checkpoint", None)  # of which pictures its weights were trained on
         if weights is not None:
             load.load_weights(model, weights)
         return model

@@ -6,20 +6,17 @@ import os
 import pathlib
 import runpy
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 MOST_PIXELS = 2**27  # 134 million, 400 MiB of three bytes a pixel
-# What Pillow decodes itself, whatever the file is called. For an EPS it would start Ghostscript, which runs the file as a program.
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
 
 
 def open_picture(path: str) -> Any:
     """The picture at `path` in red, green and blue, turned as its camera says.
 
     Raises:
-        ValueError: if it is a folder, no picture of `FORMATS`, damaged, has more than `MOST_PIXELS`, or values of an unknown range. One
-            line says which.
+        ValueError: if it is a folder, no picture of a kind that Pillow opens itself, damaged, has more than `MOST_PIXELS`, or values of
+            an unknown range. One line says which.
         FileNotFoundError: if there is nothing at `path`.
     """
     place = pathlib.Path(path).expanduser()
@@ -33,17 +30,17 @@ def open_picture(path: str) -> Any:
         from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise ImportError("Pictures are opened by Pillow, which is not installed: pip install pillow.") from error
+    library = _library()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own limit is one of warnings, and lower; ours comes right after
-            Image.init()  # Pillow may be built without some
-            with Image.open(place, formats=[kind for kind in FORMATS if kind in Image.OPEN]) as picture:
+            with library["opened"](place) as picture:
                 width, height = picture.size
                 if width * height > MOST_PIXELS:
                     raise Image.DecompressionBombError
-                return _as_rgb()(ImageOps.exif_transpose(picture))
+                return library["as_rgb"](ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
-        raise ValueError(f"{path!r} is no picture of a kind that is opened here: {', '.join(FORMATS)}.") from None
+        raise ValueError(f"{path!r} is no picture of a kind that is opened here: {', '.join(library['FORMATS'])}.") from None
     except Image.DecompressionBombError:
         raise ValueError(f"The picture {path!r} has more than {MOST_PIXELS:,} pixels, which is not opened.") from None
     except Exception as error:  # decoders of a hundred formats raise all kinds at damaged files
@@ -52,9 +49,9 @@ def open_picture(path: str) -> Any:
 
 
 @functools.cache
-def _as_rgb() -> Callable[[Any], Any]:
-    """The library's `as_rgb`, read from its file: its import by name would start a backend."""
+def _library() -> dict[str, Any]:
+    """The names in the library's `vision/pillow_pictures.py`, read from its file: its import by name would start a backend."""
     library = importlib.util.find_spec("keras_resnet")
     if library is None or not library.submodule_search_locations:
         raise ImportError("The package keras_resnet is not installed beside keras_resnet_cli: pip install keras-resnet-zoo.")
-    return runpy.run_path(os.path.join(library.submodule_search_locations[0], "vision", "pillow_pictures.py"))["as_rgb"]
+    return runpy.run_path(os.path.join(library.submodule_search_locations[0], "vision", "pillow_pictures.py"))

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_resnet.layers.configured import check_count, check_flag
 from keras_resnet.learning.pair_shapes import check_labels, check_pair, generator
+from keras_resnet.vision import pillow_pictures
 from keras_resnet.vision.host_arrays import as_host_array
 
 NARROW = {"float64": "float32", "uint16": "int32", "uint32": "int32", "int64": "int32", "bool": "uint8"}  # what every backend takes
@@ -159,7 +160,7 @@ def _picture(path: str | os.PathLike, i: int, read: Callable) -> Any:
     from PIL import Image  # costs a tenth of a second that importing the library need not
 
     try:
-        with Image.open(pathlib.Path(path)) as picture:
+        with pillow_pictures.opened(pathlib.Path(path)) as picture:
             return read(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"The file of pair {i} is no picture that can be read. Received: {str(path)!r} ({error}).") from error

@@ -29,26 +29,17 @@ class Network(keras.Model):
 
     _checkpoint = Untracked(None)
 
-    def __init__(self, inputs: Any, outputs: Any, name: str | None = None, **kwargs: Any):
-        super().__init__(inputs, outputs, name=name, **kwargs)
-        self.checkpoint = getattr(keras.tree.flatten(outputs)[0], "checkpoint", None)
-
     @property
     def checkpoint(self) -> dict | None:
-        """The catalogue's row of the published weights that this network was built with, as plain values; None with others."""
-        return self._checkpoint.value
+        """The catalogue's row of the published weights that this network was built with, as plain values; None with others.
+
+        Files and copies keep it. A clone by `keras.models.clone_model` starts from random numbers, and has none.
+        """
+        return getattr(self, "_checkpoint", Untracked(None)).value
 
     @checkpoint.setter
     def checkpoint(self, values: dict | None) -> None:
         self._checkpoint = Untracked(None if values is None else checked_row(values))
-
-    def _run_through_graph(self, *args: Any, **kwargs: Any) -> Any:
-        """As Keras's. `keras.models.clone_model` makes the outputs of a clone by it, and hands on nothing else that knows this network."""
-        outputs = super()._run_through_graph(*args, **kwargs)
-        first = keras.tree.flatten(outputs)[0]
-        if isinstance(first, keras.KerasTensor):
-            first.checkpoint = self.checkpoint
-        return outputs
 
     def get_config(self) -> dict:
         config = super().get_config()

@@ -1,4 +1,4 @@
-"""From any of Pillow's kinds of pictures to red, green and blue of 8 bits. Neither Keras nor the library is imported here."""
+"""Which files Pillow may open, and its pictures in red, green and blue of 8 bits. Neither Keras nor the library is imported here."""
 
 from typing import Any
 
@@ -6,7 +6,17 @@ import numpy as np
 
 # Those whose numbers Pillow itself brings to 0..255 of three colours.
 EIGHT_BITS = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB")
+# What Pillow decodes itself, whatever the file is called. For an EPS it would start Ghostscript, which runs the file as a program.
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def opened(path: Any) -> Any:
+    """Pillow's picture of a file of one of `FORMATS`, not read yet. Raises as Pillow does."""
+    from PIL import Image  # costs a tenth of a second that importing the library need not
+
+    Image.init()  # Pillow may be built without some
+    return Image.open(path, formats=[kind for kind in FORMATS if kind in Image.OPEN])
 
 
 def as_rgb(picture: Any) -> Any:

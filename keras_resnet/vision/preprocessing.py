@@ -1,6 +1,7 @@
 """From pictures to what a network was trained on: the layer, and its settings for each of the published weights."""
 
 import dataclasses
+import difflib
 import functools
 import sys
 from collections.abc import Iterator, Sequence
@@ -236,6 +237,14 @@ def _found(model: Any) -> tuple[dict | None, tuple | None, str | None]:
     """The row of the catalogue, and the fixed size and data format of a model's images; `None` for what is not known."""
     if isinstance(model, str):
         network, _, tag = model.partition(".")
+        names = sorted({row.model for row in catalogue.CATALOGUE.values()})
+        if network not in names:
+            close = difflib.get_close_matches(network.lower(), names, n=3, cutoff=0.5)
+            hint = f" Closest: {', '.join(close)}." if close else ""
+            raise ValueError(
+                f"No published weights are known of a network {network!r}.{hint} Pass a network itself, or a name such as "
+                f"'resnet50.a1_in1k'. Received: model={model!r}."
+            )
         return dataclasses.asdict(catalogue.find(network, tag or "imagenet")), None, None
     if isinstance(model, keras.Sequential) and not model.built and model.layers and isinstance(model.layers[0], keras.Model):
         return _found(model.layers[0])  # it has not seen images yet, and what it begins with has a shape

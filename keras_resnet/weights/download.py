@@ -216,7 +216,7 @@ def _bring(url: str, digest: str, path: pathlib.Path, part: pathlib.Path, limits
 def _error(name: str, source: str, place: pathlib.Path, reason: str) -> DownloadError:
     return DownloadError(
         f"The weights file {name!r} could not be downloaded from {source}: {reason}. "
-        f"Get it by other means and put it at {str(place)!r}, or build the network without: weights=None."
+        f"Get it by other means and put it at {str(place)!r}, or build the network by its name alone with weights=None."
     )
 
 
