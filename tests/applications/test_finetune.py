@@ -197,7 +197,9 @@ def test_errors_before_training(tmp_path, weights, monkeypatch):
     assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.parametrize("option", ["--epochs=0", "--batch=-1", "--rate=nan", "--decay=2", "--held-back=1", "--optimizer=best", "--seed=-1"])
+@pytest.mark.parametrize(
+    "option", ["--epochs=0", "--batch=-1", "--rate=nan", "--decay=2", "--held-back=1", "--optimizer=best", "--seed=-1"]
+)
 def test_options_are_checked_first(option, tmp_path, capsys):
     with pytest.raises(SystemExit):
         finetune.main([str(tmp_path), "--model=resnet20", option])
