@@ -77,7 +77,8 @@ def load_adapted(model: keras.Model, weights: Any, head: bool, channels: bool) -
         _check_numbers(path, model.name, plan)
         before: dict[str, Any] = {}
         try:
-            for key, slot in plan.slots.items():
+            # The largest first, while little else is held: each is for a moment in memory two or three times.
+            for key, slot in sorted(plan.slots.items(), key=lambda item: -math.prod(item[1].shape)):
                 before[key] = backend.kept(slot.variable)
                 slot.variable.assign(plan.value(key))
         except BaseException:

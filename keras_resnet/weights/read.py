@@ -156,11 +156,11 @@ class _Mapped:
         self.file.__exit__(*error)
 
     def read(self, key: str) -> np.ndarray:
-        if self.count > self.SPAN:
-            self.file.__exit__(None, None, None)
-            self._open()
         array = self.file.get_tensor(key)
         self.count += array.nbytes
+        if self.count > self.SPAN:  # now, before the array is laid out anew beside its pages
+            self.file.__exit__(None, None, None)
+            self._open()
         return array
 
 
