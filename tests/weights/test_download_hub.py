@@ -31,10 +31,13 @@ def hub(tmp_path, monkeypatch):
     for name in ("KERAS_RESNET_OFFLINE", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_RESNET_CACHE", str(tmp_path / "cache"))
+    import huggingface_hub
+
     with local_server.serving() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url(""))
         server.answers = [stored()]
         yield server
+    huggingface_hub.close_session()  # its connections outlive this server, and another one may get the port
 
 
 def stored(content: bytes = CONTENT, tag: str = SHA, commit: str = COMMIT, stop: int | None = None):
