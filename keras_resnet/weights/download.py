@@ -16,6 +16,7 @@ from keras_resnet.weights.connection import Limits, TransferError, check_url
 from keras_resnet.weights.transfer import PASSING, discard, transfer
 
 HUB_WAITS = (1, 2, 4, 0)  # seconds before the hub is asked again, if it may be better then
+ENDPOINT = "The environment variable HF_ENDPOINT"
 OFFLINE = "connections are switched off (KERAS_RESNET_OFFLINE, HF_HUB_OFFLINE)"
 
 
@@ -62,9 +63,12 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
     endpoint = os.environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
     source = f"{endpoint}/{repository}/resolve/{revision or 'main'}/{file}"
     try:
-        import huggingface_hub
+        import huggingface_hub.file_download  # whole, for it reads HF_ENDPOINT as it comes
     except ImportError as error:
         raise _error(file, source, by_hand, "the package huggingface_hub is missing: pip install huggingface_hub") from error
+    except ValueError:
+        _check_secure(endpoint, ENDPOINT)
+        raise
     asked: dict[str, Any] = dict(repo_id=repository, filename=file, revision=revision or None, cache_dir=folder)
     found = huggingface_hub.try_to_load_from_cache(**asked)
     if isinstance(found, str) and _is_named_content(pathlib.Path(found), source):
@@ -73,7 +77,7 @@ def download_from_hub(repository: str, file: str, revision: str = "") -> pathlib
     state = "what the cache had was another file than its SHA-256 says, and was deleted" if spoilt else "it is not in the cache"
     if offline():
         raise _error(file, source, by_hand, f"{state}, and {OFFLINE}")
-    _check_secure(endpoint, "The environment variable HF_ENDPOINT")
+    _check_secure(endpoint, ENDPOINT)
     try:
         tag = _check_hub_answer(huggingface_hub.hf_hub_url(repository, file, revision=revision or None, endpoint=endpoint))
         path = pathlib.Path(huggingface_hub.hf_hub_download(**asked, endpoint=endpoint, force_download=spoilt))

@@ -1,6 +1,7 @@
 """Files of the hub, through its own client, from a hub of ours on 127.0.0.1. No network; every failure is one error of ours."""
 
 import hashlib
+import importlib
 import os
 import pathlib
 import socket
@@ -27,17 +28,19 @@ REPOSITORY, FILE = "timm/resnet50.a1_in1k", "model.safetensors"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """A hub that has our file. The client reads its settings when it is imported, but for those that we hand over at each call."""
-    for name in ("KERAS_RESNET_OFFLINE", "HF_HUB_OFFLINE"):
+    """A hub that has our file. The client reads its settings when it is imported, but for those that we hand over at each call.
+
+    So it is imported before any test names another endpoint: it would follow redirections to that one ever after.
+    """
+    for name in ("KERAS_RESNET_OFFLINE", "HF_HUB_OFFLINE", "HF_ENDPOINT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("KERAS_RESNET_CACHE", str(tmp_path / "cache"))
-    import huggingface_hub
+    importlib.import_module("huggingface_hub.file_download")
 
     with local_server.serving() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.url(""))
         server.answers = [stored()]
         yield server
-    huggingface_hub.close_session()  # its connections outlive this server, and another one may get the port
 
 
 def stored(content: bytes = CONTENT, tag: str = SHA, commit: str = COMMIT, stop: int | None = None):
@@ -258,6 +261,12 @@ class TestEndpoint:
         monkeypatch.setenv("HF_ENDPOINT", url)
         with pytest.raises(ValueError, match="variable HF_ENDPOINT must be"):
             download_from_hub(REPOSITORY, FILE)
+
+    def test_no_url_before_the_client_is_imported(self, hub, monkeypatch):
+        monkeypatch.setenv("HF_ENDPOINT", "http://[::1")
+        program = f"{WITHOUT_KERAS}from keras_resnet.weights.download import download_from_hub\ndownload_from_hub({REPOSITORY!r}, {FILE!r})"
+        process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+        assert "ValueError: The environment variable HF_ENDPOINT must be an https:// URL" in process.stderr
 
     @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
     def test_this_machine(self, hub, monkeypatch, host):
