@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from keras_resnet.segmentation import FPN, DeepLabV3Plus
+from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.dense_networks import check_learns_and_is_kept, count, small
@@ -57,9 +57,12 @@ def test_deeplab_dilates_its_encoder():
     assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
 
 
-def test_an_activation_behind_the_enlargement():
-    y = run(small(FPN, classifier_activation="softmax"), normal(2, 33, 40, 3))
+@pytest.mark.parametrize("builder", [FPN, UNet])
+def test_an_activation_is_over_the_classes(builder):
+    y = run(small(builder, classifier_activation="softmax"), normal(2, 33, 40, 3))
     assert abs(as_numpy(y).sum(-1) - 1).max() < 1e-5
+    y = run(small(builder, classifier_activation="softmax", data_format="channels_first"), normal(2, 3, 33, 40))
+    assert abs(as_numpy(y).sum(1) - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize(
