@@ -6,6 +6,7 @@ from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.class_token import ClassToken
+from keras_resnet.layers.conv_transpose import ConvTranspose
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.decoder_block import DecoderBlock
 from keras_resnet.layers.dense_block import DenseBlock
@@ -45,6 +46,7 @@ __all__ = [
     "Bottleneck",
     "ClassToken",
     "Conv2D",
+    "ConvTranspose",
     "DenseBlock",
     "DenseLayer",
     "DecoderBlock",

@@ -21,7 +21,7 @@ def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation
     batch_norm = isinstance(norm, BatchNormalization)
     by_statistics = training and batch_norm and norm.moves
     if by_statistics or (norm is not None and not batch_norm):
-        y = backend.conv2d(x, *conv.operands(), *conv.settings())
+        y = backend.conv(x, *conv.operands(), *conv.settings())
         y = _normalize(y, norm, training)
         y = backend.add_relu(y, add, relu)
     else:
