@@ -6,7 +6,32 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.layers.convolution import Conv2D
-from keras_resnet.layers.normalization import BatchNormalization
+from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.normalization import BatchNormalization, create_norm
+
+
+def create_conv_norm(parent: Any, name: str, channels: int, filters: int, kernel_size: int = 3, **settings: Any) -> tuple[Conv2D, Any]:
+    """A convolution that keeps the map's size and the norm that `parent.norm` names, built as its children `conv{name}` and `norm{name}`.
+
+    Args:
+        parent: a layer with the attributes `norm, norm_momentum, norm_epsilon, inner_format, dtype_policy`.
+        name: what stands behind "conv" and "norm" in the children's names.
+        **settings: more of the convolution's own.
+    """
+    conv = Conv2D(
+        filters,
+        kernel_size,
+        padding=((kernel_size - 1) * settings.get("dilation_rate", 1) + 1) // 2,
+        data_format=parent.inner_format,
+        dtype=parent.dtype_policy,
+        name=f"conv{name}",
+        **{"use_bias": parent.norm is None, "kernel_initializer": HeNormal(mode="fan_in"), **settings},
+    )
+    parent.build_child(conv, channels)
+    norm = create_norm(parent, f"norm{name}", filters)
+    setattr(parent, f"conv{name}", conv)
+    setattr(parent, f"norm{name}", norm)
+    return conv, norm
 
 
 def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation: Any = None, add: Any = None) -> Any:
