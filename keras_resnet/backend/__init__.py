@@ -21,7 +21,9 @@ __all__ = [
     "FoldedKernel",
     "add_relu",
     "adopt",
+    "average_pool",
     "average_pool2d",
+    "average_pool3d",
     "batch_norm_inference",
     "batch_norm_training",
     "blur_pool2d",
@@ -105,6 +107,7 @@ FoldedKernel = getattr(_twin, "FoldedKernel", reference.FoldedKernel)
 add_relu = _choose("add_relu")
 adopt = getattr(_twin, "adopt", reference.adopt)
 average_pool2d = _choose("average_pool2d")
+average_pool3d = _choose("average_pool3d")
 batch_norm_inference = _choose("batch_norm_inference")
 batch_norm_training = _choose("batch_norm_training")
 blur_pool2d = _choose("blur_pool2d")
@@ -142,6 +145,7 @@ def _by_rank(of_images: Callable, of_volumes: Callable) -> Callable:
     return operation
 
 
+average_pool = _by_rank(average_pool2d, average_pool3d)
 conv = _by_rank(conv2d, conv3d)
 max_pool = _by_rank(max_pool2d, max_pool3d)
 upsample = _by_rank(upsample2d, upsample3d)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from keras_resnet.backend import geometry, reference
-from keras_resnet.backend.torch_volumes import conv3d, conv_transpose, max_pool3d, upsample2d, upsample3d  # noqa: F401
+from keras_resnet.backend.torch_volumes import average_pool3d, conv3d, conv_transpose, max_pool3d, upsample2d, upsample3d  # noqa: F401
 
 Tensor = torch.Tensor
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)

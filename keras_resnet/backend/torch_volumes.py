@@ -58,6 +58,11 @@ def max_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
     return _leave(F.max_pool3d(_enter(x, data_format), pool_size, strides), data_format)
 
 
+def average_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
+    """PyTorch's kernel on a view."""
+    return _leave(F.avg_pool3d(_enter(x, data_format), pool_size, strides), data_format)
+
+
 def upsample2d(x, size, method="nearest", data_format="channels_last"):
     """PyTorch's kernel on a view."""
     return _leave(F.interpolate(_enter(x, data_format), tuple(size), mode=method), data_format)

@@ -32,6 +32,14 @@ def max_pool3d(
     return max_pool2d(x, pool_size, strides, padding, data_format)  # type: ignore[arg-type]
 
 
+def average_pool3d(
+    x: Tensor, pool_size: geometry.Numbers, strides: geometry.Numbers, padding: str, data_format: str = "channels_last"
+) -> Tensor:
+    """Mean of each window of volumes; `padding` is `"valid"`."""
+    x = turn(x, data_format, "channels_last")  # TensorFlow's CPU kernels have no other
+    return turn(ops.average_pool(x, pool_size, strides, padding, "channels_last"), "channels_last", data_format)
+
+
 def conv_transpose(x: Tensor, kernel: Tensor, bias: Tensor | None, strides: geometry.Numbers, data_format: str = "channels_last") -> Tensor:
     """Transposed convolution that makes images or volumes exactly `strides` times as large.
 
