@@ -62,9 +62,10 @@ class AttentionGate(ConfiguredLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         skip, gating = (self.enter(one) for one in inputs)
-        y = conv_norm(gating, *self._of_gating, training)
-        y = conv_norm(skip, *self._of_skip, training, self.activation, y)
-        return self.leave(skip * keras.ops.sigmoid(conv_norm(y, *self._weight, training)))
+        (conv1, norm1), (conv2, norm2), (conv3, norm3) = self._of_gating, self._of_skip, self._weight
+        y = conv_norm(gating, conv1, norm1, training)
+        y = conv_norm(skip, conv2, norm2, training, self.activation, y)
+        return self.leave(skip * keras.ops.sigmoid(conv_norm(y, conv3, norm3, training)))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return tuple(input_shape[0])

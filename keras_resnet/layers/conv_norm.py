@@ -12,7 +12,9 @@ from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.normalization import BatchNormalization, create_norm
 
 
-def create_conv_norm(parent: Any, name: str, channels: int, filters: int, kernel_size: Any = 3, **settings: Any) -> tuple[Any, Any]:
+def create_conv_norm(
+    parent: Any, name: str, channels: int, filters: int, kernel_size: Any = 3, normalized: bool = True, **settings: Any
+) -> tuple[Any, Any]:
     """A convolution that keeps the map's size and the norm that `parent.norm` names, built as its children `conv{name}` and `norm{name}`.
 
     Of images or of volumes, as the parent's input.
@@ -21,6 +23,7 @@ def create_conv_norm(parent: Any, name: str, channels: int, filters: int, kernel
         parent: a layer with the attributes `norm, norm_momentum, norm_epsilon, inner_format, dtype_policy, spatial_dims`.
         name: what stands behind "conv" and "norm" in the children's names.
         kernel_size: an odd number, or one an axis.
+        normalized: whether the norm is there; without it, `None`, the convolution has a bias.
         **settings: more of the convolution's own.
     """
     windows = geometry.numbers(kernel_size, "kernel_size", parent.spatial_dims, 1)
@@ -32,13 +35,13 @@ def create_conv_norm(parent: Any, name: str, channels: int, filters: int, kernel
         name=f"conv{name}",
         **{
             "padding": tuple(((window - 1) * settings.get("dilation_rate", 1) + 1) // 2 for window in windows),
-            "use_bias": parent.norm is None,
+            "use_bias": parent.norm is None or not normalized,
             "kernel_initializer": HeNormal(mode="fan_in"),
             **settings,
         },
     )
     parent.build_child(conv, channels)
-    norm = create_norm(parent, f"norm{name}", filters)
+    norm = create_norm(parent, f"norm{name}", filters) if normalized else None
     setattr(parent, f"conv{name}", conv)
     setattr(parent, f"norm{name}", norm)
     return conv, norm

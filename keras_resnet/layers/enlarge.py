@@ -99,23 +99,24 @@ class Enlarge(ConfiguredLayer):
         def alike(shape: tuple, dtype: Any = None) -> Any:
             return keras.ops.tile(HeNormal(1.0, mode="fan_in")((*shape[:-1], filters), dtype), (1,) * (len(shape) - 1) + (count,))
 
-        norm, self.norm = self.norm, None
         settings: dict = dict(use_bias=biased, kernel_initializer=alike)
-        self._step = create_conv_norm(self, "", channels, count * filters, self.kernel_size, **settings)
-        self.norm = norm
+        self._step = create_conv_norm(self, "", channels, count * filters, self.kernel_size, normalized=False, **settings)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.enter(inputs)
         if self._transposed is not None:
             return self.leave(backend.conv_transpose(x, *self._transposed.operands(), *self._transposed.settings()))
         if self.method == "pixel_shuffle":
-            x = backend.turn(conv_norm(x, *self._step, training), self.inner_format, "channels_last")
+            x = backend.turn(conv_norm(x, self.conv, None, training), self.inner_format, "channels_last")
             return backend.turn(backend.depth_to_space(x, self._times), "channels_last", self.data_format)
         shape = keras.ops.shape(x)
         axes = reference.spatial_axes(self.inner_format, len(x.shape))
         sizes = tuple(shape[axis] * stride for axis, stride in zip(axes, self._times, strict=True))
         x = backend.upsample(x, sizes, self.method, self.inner_format)
-        return self.leave(x if self._step is None else conv_norm(x, *self._step, training, self.activation))
+        if self._step is None:
+            return self.leave(x)
+        conv, norm = self._step
+        return self.leave(conv_norm(x, conv, norm, training, self.activation))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         strides = geometry.numbers(self.strides, "strides", len(input_shape) - 2, 1)

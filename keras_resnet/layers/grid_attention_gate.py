@@ -61,17 +61,13 @@ class GridAttentionGate(ConfiguredLayer):
     def build(self, input_shape: Any) -> None:
         gating, skip = (self.expect(shape) for shape in reversed(input_shape))
         self.input_spec = None
-        norm = self.norm
         self._gates: list = []
         for place in range(1, self.gates + 1):
-            self.norm = None  # these three have none
-            steps = [
-                create_conv_norm(self, f"{place}_skip", skip, self.filters, 2, strides=2, padding="valid", use_bias=False),
-                create_conv_norm(self, f"{place}_gating", gating, self.filters, 1),
-                create_conv_norm(self, f"{place}_weight", self.filters, 1, 1),
-            ]
-            self.norm = norm
-            self._gates.append([*steps, create_conv_norm(self, f"{place}_out", skip, skip, 1, use_bias=True)])
+            strided: dict = dict(strides=2, padding="valid", use_bias=False)
+            of_skip, _ = create_conv_norm(self, f"{place}_skip", skip, self.filters, 2, normalized=False, **strided)
+            of_gating, _ = create_conv_norm(self, f"{place}_gating", gating, self.filters, 1, normalized=False)
+            weight, _ = create_conv_norm(self, f"{place}_weight", self.filters, 1, 1, normalized=False)
+            self._gates.append((of_skip, of_gating, weight, *create_conv_norm(self, f"{place}_out", skip, skip, 1, use_bias=True)))
         self._joined = create_conv_norm(self, "_joined", self.gates * skip, skip, 1, use_bias=True)
         self.finish_build()
 
@@ -80,13 +76,14 @@ class GridAttentionGate(ConfiguredLayer):
         shape = keras.ops.shape(skip)
         sizes = tuple(shape[axis] for axis in reference.spatial_axes(self.inner_format, len(shape)))
         found = []
-        for of_skip, of_gating, weight, out in self._gates:
-            y = conv_norm(gating, *of_gating, training)
-            y = conv_norm(skip, *of_skip, training, self.activation, y)
-            y = keras.ops.sigmoid(conv_norm(y, *weight, training))
-            found.append(conv_norm(skip * backend.upsample(y, sizes, "bilinear", self.inner_format), *out, training))
+        for of_skip, of_gating, weight, conv, norm in self._gates:
+            y = conv_norm(gating, of_gating, None, training)
+            y = conv_norm(skip, of_skip, None, training, self.activation, y)
+            y = keras.ops.sigmoid(conv_norm(y, weight, None, training))
+            found.append(conv_norm(skip * backend.upsample(y, sizes, "bilinear", self.inner_format), conv, norm, training))
         y = found[0] if len(found) == 1 else keras.ops.concatenate(found, self.inner_channel_axis)
-        return self.leave(conv_norm(y, *self._joined, training, self.activation))
+        conv, norm = self._joined
+        return self.leave(conv_norm(y, conv, norm, training, self.activation))
 
     compute_output_shape = AttentionGate.compute_output_shape
     compute_output_spec = AttentionGate.compute_output_spec

@@ -45,7 +45,9 @@ class ResidualConvStack(ConvStack):
         strides = self._numbers("strides")
         around = x if max(strides) == 1 else backend.average_pool(x, strides, strides, "valid", self.inner_format)
         if self._shortcut is not None:
-            around = conv_norm(around, *self._shortcut, training)
+            conv, norm = self._shortcut
+            around = conv_norm(around, conv, norm, training)
         for conv, norm in self._steps[:-1]:
             x = conv_norm(x, conv, norm, training, self.activation)
-        return conv_norm(x, *self._steps[-1], training, self.activation, around)
+        conv, norm = self._steps[-1]
+        return conv_norm(x, conv, norm, training, self.activation, around)

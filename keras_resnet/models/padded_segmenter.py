@@ -65,7 +65,8 @@ def padded_segmenter(
 
     start = 0 if out == "first" else 1
     used = maps if deep_supervision or out != "first" else maps[:1]
-    logits = {f"aux{place}" if place else "head": head(*one, f"aux{place}" if place else "head") for place, one in enumerate(used, start)}
+    labels = [f"aux{place}" if place else "head" for place in range(start, start + len(used))]
+    logits = {label: head(x, step, label) for label, (x, step) in zip(labels, used, strict=True)}
     finished = {label: finish(x, label) for label, x in logits.items()} if deep_supervision or out != "conv" else {}
     if out == "first":
         main = finished.pop("head")

@@ -103,7 +103,7 @@ def plain_unet(
         raise ValueError("growth='late' keeps the channels of what is enlarged: it takes merge='concat', and a convolution behind it.")
     data_format = standardize_format(data_format)
     input_shape = standardize_shape(input_shape, (None, None, 1), data_format)
-    norms = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon)
+    norms: dict = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon)
     form = dict(data_format=data_format, dtype=dtype)
     shared: dict = dict(padding=padding, activation=activation, use_bias=use_bias, **norms, **form)
 
