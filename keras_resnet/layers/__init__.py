@@ -2,13 +2,17 @@
 
 from keras_resnet.layers.atrous_pyramid import AtrousPyramid
 from keras_resnet.layers.attention import Attention
+from keras_resnet.layers.attention_gate import AttentionGate
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.class_token import ClassToken
 from keras_resnet.layers.climbing_convs import ClimbingConvs
+from keras_resnet.layers.conv_stack import ConvStack
+from keras_resnet.layers.conv_transpose import ConvTranspose
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.convolution_3d import Conv3D
 from keras_resnet.layers.crop_to import CropTo
 from keras_resnet.layers.decoder_block import DecoderBlock
 from keras_resnet.layers.deeplab_decoder import DeepLabDecoder
@@ -16,7 +20,9 @@ from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
+from keras_resnet.layers.enlarge import Enlarge
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
+from keras_resnet.layers.grid_attention_gate import GridAttentionGate
 from keras_resnet.layers.group_normalization import GroupNormalization
 from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.lateral_sum import LateralSum
@@ -30,6 +36,7 @@ from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
 from keras_resnet.layers.residual import Residual
+from keras_resnet.layers.residual_conv_stack import ResidualConvStack
 from keras_resnet.layers.scaled_standardized_conv import ScaledStandardizedConv2D
 from keras_resnet.layers.scse import ScSE
 from keras_resnet.layers.separable_conv import SeparableConvNorm
@@ -47,6 +54,7 @@ from keras_resnet.layers.upsample_to import UpsampleTo
 __all__ = [
     "AtrousPyramid",
     "Attention",
+    "AttentionGate",
     "AveragePooling2D",
     "BasicBlock",
     "BatchNormalization",
@@ -55,6 +63,9 @@ __all__ = [
     "ClassToken",
     "ClimbingConvs",
     "Conv2D",
+    "Conv3D",
+    "ConvStack",
+    "ConvTranspose",
     "CropTo",
     "DecoderBlock",
     "DeepLabDecoder",
@@ -62,7 +73,9 @@ __all__ = [
     "DenseLayer",
     "DropBlock2D",
     "EfficientChannelAttention",
+    "Enlarge",
     "GlobalAveragePooling2D",
+    "GridAttentionGate",
     "GroupNormalization",
     "HeNormal",
     "LateralSum",
@@ -75,6 +88,7 @@ __all__ = [
     "PreActBasicBlock",
     "PreActBottleneck",
     "Residual",
+    "ResidualConvStack",
     "ScSE",
     "ScaledStandardizedConv2D",
     "SeparableConvNorm",
