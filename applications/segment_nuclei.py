@@ -159,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--seeds", type=count, default=3, help="how many networks to train, from seeds 0, 1, ... (default 3)")
     parser.add_argument("--encoder", default="resnet18", help="network of the zoo (default resnet18)")
     parser.add_argument("--depth", type=count, default=3, help="how many of its maps are used (default 3: down to a stride of 8)")
-    parser.add_argument("--steps", type=count, default=240, help="batches to learn from (default 240)")
+    parser.add_argument("--steps", type=count, default=400, help="batches to learn from (default 400)")
     parser.add_argument("--batch", type=count, default=8, help="crops in a batch (default 8)")
     parser.add_argument("--crop", type=count, default=96, help="side of a crop in pixels (default 96)")
     parser.add_argument("--rate", type=_rate, default=2e-3, help="largest learning rate (default 0.002)")

@@ -176,8 +176,8 @@ def test_the_notebook_runs_from_start_to_end(tmp_path):
     cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] for cell in notebook["cells"] if cell["cell_type"] == "code")
     text = "\n\n".join(cells)
-    assert text.count("steps = 240") == 1
-    (tmp_path / "cells.py").write_text(text.replace("steps = 240", "steps = 4") + "\nassert 0 <= dice <= 1\n", encoding="utf-8")
+    assert text.count("steps = 400") == 1
+    (tmp_path / "cells.py").write_text(text.replace("steps = 400", "steps = 4") + "\nassert 0 <= dice <= 1\n", encoding="utf-8")
     environment = {**os.environ, "KERAS_BACKEND": keras.backend.backend(), "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     result = subprocess.run([sys.executable, "cells.py"], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
