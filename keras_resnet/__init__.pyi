@@ -15,6 +15,8 @@ from keras_resnet.learning.freezing import freeze as freeze
 from keras_resnet.models.features import feature_info as feature_info
 from keras_resnet.models.features import features as features
 from keras_resnet.models.profile import profile as profile
+from keras_resnet.segmentation import FPN as FPN
+from keras_resnet.segmentation import DeepLabV3Plus as DeepLabV3Plus
 from keras_resnet.segmentation import UNet as UNet
 from keras_resnet.segmentation import UNetPlusPlus as UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions as decode_predictions
