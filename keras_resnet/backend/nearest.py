@@ -17,8 +17,8 @@ def squared_distances(mask: Tensor, lengths: Sequence[float], dtype: str = "floa
 
     Exact, on the device, inside whatever graph; without a gradient. `lengths` has that of a pixel along each of the sizes.
 
-    Two cores that other work shared, 4x256x256x3, large regions: PyTorch 530 to 57 ms, TensorFlow 130 to 52 ms; on JAX the plain way
-    takes 12 ms.
+    A `Hausdorff` loss with its gradient, 4x256x256x3, processor seconds on one core, before and after, in one run: PyTorch 1.09 and 0.13,
+    TensorFlow 0.63 and 0.14, run eagerly 1.87 and 0.17. JAX has the plain way: 0.12.
     """
     way = {"torch": _by_shifts, "tensorflow": _compiled}.get(keras.backend.backend(), reference)
     return ops.stop_gradient(way(mask, tuple(map(float, lengths)), dtype))
