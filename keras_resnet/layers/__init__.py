@@ -1,6 +1,7 @@
 """Floor 1: Keras layers. The papers' blocks, and the convolution, norms and pools they are made of."""
 
 from keras_resnet.layers.attention import Attention
+from keras_resnet.layers.attention_block import AttentionBlock
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
 from keras_resnet.layers.blur_pooling import BlurPooling2D
@@ -10,11 +11,13 @@ from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.decoder_block import DecoderBlock
 from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
+from keras_resnet.layers.diffusion_block import DiffusionBlock
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.group_normalization import GroupNormalization
 from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.label_embedding import LabelEmbedding
 from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.norm_activation import NormActivation
@@ -31,13 +34,16 @@ from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
+from keras_resnet.layers.timestep_embedding import TimestepEmbedding
 from keras_resnet.layers.token_map import TokenMap
 from keras_resnet.layers.tokens import Tokens
 from keras_resnet.layers.transformer_block import TransformerBlock
 from keras_resnet.layers.transition import Transition
+from keras_resnet.layers.upsample_conv import UpsampleConv2D
 
 __all__ = [
     "Attention",
+    "AttentionBlock",
     "AveragePooling2D",
     "BasicBlock",
     "BatchNormalization",
@@ -47,12 +53,14 @@ __all__ = [
     "Conv2D",
     "DenseBlock",
     "DenseLayer",
+    "DiffusionBlock",
     "DecoderBlock",
     "DropBlock2D",
     "EfficientChannelAttention",
     "GlobalAveragePooling2D",
     "GroupNormalization",
     "HeNormal",
+    "LabelEmbedding",
     "LayerNormalization",
     "MaxPooling2D",
     "NormActivation",
@@ -68,8 +76,10 @@ __all__ = [
     "StandardizedConv2D",
     "Stem",
     "StochasticDepth",
+    "TimestepEmbedding",
     "TokenMap",
     "Tokens",
     "TransformerBlock",
     "Transition",
+    "UpsampleConv2D",
 ]
