@@ -31,7 +31,7 @@ def waves(timesteps: Any, dim: int, convention: str) -> Any:
     """
     half = dim // 2
     last = max(half - 1, 1) if convention == "ddpm" else half
-    frequencies = np.exp(-math.log(PERIOD) / last * np.arange(half)).astype("float32")
+    frequencies = keras.ops.convert_to_tensor(np.exp(-math.log(PERIOD) / last * np.arange(half)).astype("float32"))
     angles = keras.ops.expand_dims(keras.ops.cast(timesteps, "float32"), -1) * frequencies
     parts = [keras.ops.sin(angles), keras.ops.cos(angles)]
     parts = parts if convention == "ddpm" else parts[::-1]
