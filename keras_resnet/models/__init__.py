@@ -9,4 +9,15 @@ from keras_resnet.models.resnet import resnet
 from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.models.vit import vit
 
-__all__ = ["cifar_densenet", "cifar_resnet", "densenet", "diffusion_unet", "nf_resnet", "resnet", "resnetv2", "unet", "unet_plus_plus", "vit"]
+__all__ = [
+    "cifar_densenet",
+    "cifar_resnet",
+    "densenet",
+    "diffusion_unet",
+    "nf_resnet",
+    "resnet",
+    "resnetv2",
+    "unet",
+    "unet_plus_plus",
+    "vit",
+]

@@ -30,7 +30,7 @@ def make(name: str) -> None:
         output, swapped = (network(images, t, labels).sample.permute(0, 2, 3, 1).numpy() for t in (steps, steps.flip(0)))
     moved = np.abs(swapped - output).max() / np.abs(output).max()
     spread = seeded.spread(output)
-    print(f"{name}: up to {abs(answers['output']).max():.2f}, spread between images {spread:.2f}, by the time {moved:.2f}")
+    print(f"{name}: up to {abs(output).max():.2f}, spread between images {spread:.2f}, by the time {moved:.2f}")
     assert spread > 0.2
     assert moved > 0.05
     np.savez_compressed(
