@@ -49,7 +49,7 @@ def create(seed: int, steps: int, width: int) -> keras.Model:
     """A fresh diffusion model, compiled for so many steps of training."""
     keras.utils.set_random_seed(seed)
     network = keras_resnet.models.diffusion_unet(
-        width=width, multipliers=(1, 2), depth=1, attention_strides=(2,), input_shape=(8, 8, 1), classes=10
+        width=width, multipliers=(1, 2), depth=1, attention_strides=(2,), scale_shift=True, input_shape=(8, 8, 1), classes=10
     )
     model = keras_resnet.diffusion.Diffusion(network, schedule="cosine", seed=seed)
     warmup = max(steps // 20, 1)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnet.diffusion import sampling
-from keras_resnet.diffusion.schedule import PREDICTIONS, Schedule, check_schedule
+from keras_resnet.diffusion.schedule import PREDICTIONS, check_schedule
 from keras_resnet.layers.configured import check_choice, check_number
 from keras_resnet.models.functional import name_publicly
 

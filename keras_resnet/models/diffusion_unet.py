@@ -75,7 +75,8 @@ def diffusion_unet(
         depth: residual blocks in each level on the way down.
         attention_strides: levels with attention, by how many pixels of the image a step there covers: 1, 2, 4 and so on.
         num_heads, head_channels: as in `layers.AttentionBlock`.
-        scale_shift: whether time and class scale and shift in each block, or are added.
+        scale_shift: whether time and class scale and shift in each block, or are added. What is added is lost in levels of at most 32
+            channels that divide 32, whose groups are single channels: narrow networks need `scale_shift`.
         resampling: `"conv"`, by strided convolutions and by convolutions behind repeated pixels, or `"residual"`, in residual blocks.
         padding: of the strided convolutions: `"same"`, at the bottom and right, or `"symmetric"`.
         embedding: convention of `layers.TimestepEmbedding`, `"ddpm"` or `"adm"`.
@@ -181,7 +182,7 @@ def _widths(width: Any, multipliers: Any) -> list[int]:
         raise ValueError(f"`multipliers` must hold a number above 0 for each level. Received: multipliers={multipliers!r}.")
     for multiplier in multipliers:
         check_number("multipliers", multiplier, 0)
-    found = [width * Fraction(multiplier) for multiplier in multipliers]
+    found = [width * Fraction(str(multiplier)) for multiplier in multipliers]
     if not all(channels >= 1 and channels.denominator == 1 for channels in found):
         raise ValueError(f"`multipliers` must leave whole channels. Received: {width=}, multipliers={multipliers!r}.")
     return [int(channels) for channels in found]
