@@ -120,7 +120,12 @@ class Diffusion(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._check(x, y)
-        return super().fit(x, y, *args, **kwargs)
+        history = super().fit(x, y, *args, **kwargs)
+        if getattr(self.optimizer, "use_ema", False) and keras.backend.backend() == "jax":
+            # There Keras 3.15 leaves the averages and the weights one array, which a prediction then takes away from the optimizer.
+            for variable in self.trainable_variables:
+                variable.assign(keras.ops.copy(variable.value))
+        return history
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
+from keras_resnet.layers.initializer import HeNormal
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -30,11 +31,9 @@ class LabelEmbedding(ConfiguredLayer):
         self.keep(locals())
 
     def build(self, input_shape: Any) -> None:
-        self.table = self.add_weight(
-            name="table",
-            shape=(self.classes, input_shape[0][-1]),
-            initializer=keras.initializers.RandomNormal(stddev=1.0),
-        )
+        units = input_shape[0][-1]
+        start = HeNormal(scale=units, mode="fan_out")  # of variance 1, as the authors'
+        self.table = self.add_weight(name="table", shape=(self.classes, units), initializer=start)
         self.finish_build()
 
     def call(self, inputs: Any) -> Any:
