@@ -12,6 +12,7 @@ step counts, and the right half chooses nothing. Each half is standardized by it
 """
 
 import argparse
+import importlib.util
 import json
 import pathlib
 import sys
@@ -101,6 +102,8 @@ def find(model: keras.Model, picture: np.ndarray, window: int = 256) -> np.ndarr
 
 def run(options: argparse.Namespace) -> float:
     """Trains `--seeds` networks, writes `FILES` to the folder `--out`, and returns the mean Dice of the right half."""
+    if importlib.util.find_spec("matplotlib") is None:  # before it trains for minutes
+        raise SystemExit("error: the picture at the end needs matplotlib: `pip install matplotlib`.")
     with staged(options.out, FILES) as stage:
         left, right = halves(*read_pair(options.image, options.labels))
         scores = []
