@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend as backend
+from keras_resnet import diffusion as diffusion
 from keras_resnet import layers as layers
 from keras_resnet import learning as learning
 from keras_resnet import models as models

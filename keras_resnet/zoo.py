@@ -12,19 +12,25 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import check_choice
+from keras_resnet.models.attention_unet import ATTENTION_UNETS
 from keras_resnet.models.cifar import CIFAR_RESNETS
 from keras_resnet.models.densenet import DENSENETS
+from keras_resnet.models.diffusion_unet import DIFFUSION_UNETS
+from keras_resnet.models.nested_unet import NESTED_UNETS
+from keras_resnet.models.nnunet import NNUNETS
 from keras_resnet.models.normfree import NORM_FREE
+from keras_resnet.models.plain_unet import PLAIN_UNETS
 from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
+from keras_resnet.models.resunet import RESUNETS
 from keras_resnet.models.row import Row
 from keras_resnet.models.vit import VITS
 from keras_resnet.weights import catalogue, load, sources
 
 ZOO: dict[str, Row] = {**RESNETS, **PRERESNETS, **NORM_FREE, **CIFAR_RESNETS, **DENSENETS, **VITS}
 # Networks of other tasks, which have no classifier on top and no published weights.
-SEGMENTERS: dict[str, Row] = {}
-DIFFUSERS: dict[str, Row] = {}
+SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, **RESUNETS, **NNUNETS}
+DIFFUSERS: dict[str, Row] = DIFFUSION_UNETS
 TASKS = {"classification": ZOO, "segmentation": SEGMENTERS, "diffusion": DIFFUSERS}
 NETWORKS: dict[str, Row] = {**ZOO, **SEGMENTERS, **DIFFUSERS}
 

@@ -59,8 +59,10 @@ def max_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
 
 
 def average_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
-    """PyTorch's kernel on a view."""
-    return _leave(F.avg_pool3d(_enter(x, data_format), pool_size, strides), data_format)
+    """PyTorch's kernel on a view; on a CPU it has none for narrow types."""
+    view = _enter(x, data_format)
+    wide = view if view.device.type != "cpu" or view.dtype == torch.float64 else view.float()
+    return _leave(F.avg_pool3d(wide, pool_size, strides).to(x.dtype), data_format)
 
 
 def upsample2d(x, size, method="nearest", data_format="channels_last"):

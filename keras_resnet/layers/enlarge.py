@@ -82,13 +82,13 @@ class Enlarge(ConfiguredLayer):
         biased = True if self.use_bias is None else self.use_bias
         shared: dict = dict(data_format=self.inner_format, dtype=self.dtype_policy)
         if self.method == "transpose":
-            self._transposed = self.conv = ConvTranspose(self.filters, strides, strides, biased, name="conv", **shared)
-            self.build_child(self.conv, channels)
+            self._transposed = self.conv1 = ConvTranspose(self.filters, strides, strides, biased, name="conv1", **shared)
+            self.build_child(self.conv1, channels)
         elif self.filters is not None and self.method == "pixel_shuffle":
             self._build_shuffled(channels, biased)
         elif self.filters is not None:
             settings: dict = {} if self.use_bias is None else dict(use_bias=self.use_bias)
-            self._step = create_conv_norm(self, "", channels, self.filters, self.kernel_size, **settings)
+            self._step = create_conv_norm(self, "1", channels, self.filters, self.kernel_size, **settings)
         self.finish_build()
 
     def _build_shuffled(self, channels: int, biased: bool) -> None:
@@ -100,14 +100,14 @@ class Enlarge(ConfiguredLayer):
             return keras.ops.tile(HeNormal(1.0, mode="fan_in")((*shape[:-1], filters), dtype), (1,) * (len(shape) - 1) + (count,))
 
         settings: dict = dict(use_bias=biased, kernel_initializer=alike)
-        self._step = create_conv_norm(self, "", channels, count * filters, self.kernel_size, normalized=False, **settings)
+        self._step = create_conv_norm(self, "1", channels, count * filters, self.kernel_size, normalized=False, **settings)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.enter(inputs)
         if self._transposed is not None:
             return self.leave(backend.conv_transpose(x, *self._transposed.operands(), *self._transposed.settings()))
         if self.method == "pixel_shuffle":
-            x = backend.turn(conv_norm(x, self.conv, None, training), self.inner_format, "channels_last")
+            x = backend.turn(conv_norm(x, self.conv1, None, training), self.inner_format, "channels_last")
             return backend.turn(backend.depth_to_space(x, self._times), "channels_last", self.data_format)
         shape = keras.ops.shape(x)
         axes = reference.spatial_axes(self.inner_format, len(x.shape))
