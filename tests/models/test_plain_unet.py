@@ -13,7 +13,7 @@ from tests.models.dense_networks import check_learns_and_is_kept, count
 from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
-on_other = [] if keras.backend.backend() == "torch" else [pytest.mark.full]
+full_elsewhere = [] if keras.backend.backend() == "torch" else [pytest.mark.full]
 THREE = dict(input_shape=(None, None, 3))
 COUNTS = [
     (dict(), 31_030_658),
@@ -118,8 +118,8 @@ def test_any_size(upsampling):
     "settings",
     [
         dict(upsampling="pixel_shuffle", norm="group", merge="add", dropout=0.2),
-        pytest.param(dict(upsampling="bilinear", norm="instance"), marks=on_other),
-        pytest.param(dict(upsampling="nearest", up_kernel=3, norm="layer", attention="gate"), marks=on_other),
+        pytest.param(dict(upsampling="bilinear", norm="instance"), marks=full_elsewhere),
+        pytest.param(dict(upsampling="nearest", up_kernel=3, norm="layer", attention="gate"), marks=full_elsewhere),
     ],
     ids=str,
 )
