@@ -5,7 +5,7 @@ model = keras_resnet.ResNet50(weights=None, classes=10, input_shape=(224, 224, 3
 ```
 """
 
-from keras_resnet import backend, layers, learning, models
+from keras_resnet import backend, diffusion, layers, learning, models
 from keras_resnet.learning import losses, metrics
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.models.features import feature_info, features
@@ -31,6 +31,7 @@ __all__ = [
     "backend",
     "create_model",
     "decode_predictions",
+    "diffusion",
     "feature_info",
     "features",
     "freeze",

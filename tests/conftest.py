@@ -29,7 +29,15 @@ def seeded():
 @pytest.fixture(autouse=True)
 def compile_fast(request):
     """In these folders' tests, on JAX, XLA does not optimize: nearly all their time would be compilation."""
-    if keras.backend.backend() != "jax" or request.path.parent.name not in ("layers", "learning", "losses", "metrics", "models", "weights"):
+    if keras.backend.backend() != "jax" or request.path.parent.name not in (
+        "diffusion",
+        "layers",
+        "learning",
+        "losses",
+        "metrics",
+        "models",
+        "weights",
+    ):
         yield
         return
     import jax

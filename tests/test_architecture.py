@@ -14,6 +14,7 @@ FLOORS = (
     "weights",
     "vision",
     "learning",
+    "diffusion",
     "zoo",
     "segmentation",
 )  # from the lowest; then the package's own page
@@ -34,6 +35,9 @@ FAMILIES = {
     "nnunet",
     "plain_unet",
     "resunet",
+    "diffusion_unet",
+    "unet3plus",
+    "fc_densenet",
 }
 VAGUE = {"utils", "util", "common", "misc", "helpers", "helper", "base"}
 LINES = 350  # of any file: about 200 is meant

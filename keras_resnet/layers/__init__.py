@@ -2,6 +2,7 @@
 
 from keras_resnet.layers.atrous_pyramid import AtrousPyramid
 from keras_resnet.layers.attention import Attention
+from keras_resnet.layers.attention_block import AttentionBlock
 from keras_resnet.layers.attention_gate import AttentionGate
 from keras_resnet.layers.average_pooling import AveragePooling2D
 from keras_resnet.layers.basic_block import BasicBlock
@@ -18,6 +19,7 @@ from keras_resnet.layers.decoder_block import DecoderBlock
 from keras_resnet.layers.deeplab_decoder import DeepLabDecoder
 from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
+from keras_resnet.layers.diffusion_block import DiffusionBlock
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.enlarge import Enlarge
@@ -25,6 +27,7 @@ from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.grid_attention_gate import GridAttentionGate
 from keras_resnet.layers.group_normalization import GroupNormalization
 from keras_resnet.layers.initializer import HeNormal
+from keras_resnet.layers.label_embedding import LabelEmbedding
 from keras_resnet.layers.lateral_sum import LateralSum
 from keras_resnet.layers.layer_normalization import LayerNormalization
 from keras_resnet.layers.max_pooling import MaxPooling2D
@@ -45,15 +48,18 @@ from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.standardized_conv import StandardizedConv2D
 from keras_resnet.layers.stem import Stem
 from keras_resnet.layers.stochastic_depth import StochasticDepth
+from keras_resnet.layers.timestep_embedding import TimestepEmbedding
 from keras_resnet.layers.token_map import TokenMap
 from keras_resnet.layers.tokens import Tokens
 from keras_resnet.layers.transformer_block import TransformerBlock
 from keras_resnet.layers.transition import Transition
+from keras_resnet.layers.upsample_conv import UpsampleConv2D
 from keras_resnet.layers.upsample_to import UpsampleTo
 
 __all__ = [
     "AtrousPyramid",
     "Attention",
+    "AttentionBlock",
     "AttentionGate",
     "AveragePooling2D",
     "BasicBlock",
@@ -71,6 +77,7 @@ __all__ = [
     "DeepLabDecoder",
     "DenseBlock",
     "DenseLayer",
+    "DiffusionBlock",
     "DropBlock2D",
     "EfficientChannelAttention",
     "Enlarge",
@@ -78,6 +85,7 @@ __all__ = [
     "GridAttentionGate",
     "GroupNormalization",
     "HeNormal",
+    "LabelEmbedding",
     "LateralSum",
     "LayerNormalization",
     "MaxPooling2D",
@@ -97,9 +105,11 @@ __all__ = [
     "StandardizedConv2D",
     "Stem",
     "StochasticDepth",
+    "TimestepEmbedding",
     "TokenMap",
     "Tokens",
     "TransformerBlock",
     "Transition",
+    "UpsampleConv2D",
     "UpsampleTo",
 ]

@@ -4,6 +4,7 @@ from keras_resnet.models.attention_unet import attention_unet
 from keras_resnet.models.cifar import cifar_resnet
 from keras_resnet.models.deeplab import deeplab_v3_plus
 from keras_resnet.models.densenet import cifar_densenet, densenet
+from keras_resnet.models.diffusion_unet import diffusion_unet
 from keras_resnet.models.fpn import fpn
 from keras_resnet.models.nested_unet import fast_nested_unet, nested_unet
 from keras_resnet.models.nnunet import nnunet
@@ -21,6 +22,7 @@ __all__ = [
     "cifar_resnet",
     "deeplab_v3_plus",
     "densenet",
+    "diffusion_unet",
     "fast_nested_unet",
     "fpn",
     "nested_unet",

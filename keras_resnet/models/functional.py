@@ -148,7 +148,7 @@ class Network(keras.Model):
         """As Keras's, but with the optimizer's public name: Keras 3.15 writes that of the backend, which no other backend can use."""
         config = super().get_compile_config()
         if isinstance(config, dict):
-            _name_publicly(config.get("optimizer"))
+            name_publicly(config.get("optimizer"))
         return config
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
@@ -175,13 +175,13 @@ def _settings(layer: Any) -> dict:
     return {key: value for key, value in layer.get_config().items() if key not in ("name", "trainable")}
 
 
-def _name_publicly(config: Any) -> None:
+def name_publicly(config: Any) -> None:
     """Within the configuration of an optimizer, which may hold another, replaces the modules of one backend."""
     if isinstance(config, dict):
         if str(config.get("module")).startswith("keras.src.backend."):
             config.update(module="keras.optimizers", registered_name=None)
         for value in config.values():
-            _name_publicly(value)
+            name_publicly(value)
 
 
 def _has_value(variable: keras.Variable) -> bool:

@@ -36,22 +36,23 @@ def pixel_head(
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
     def head(x: Any, enlarged: bool, label: str) -> Any:
-        x = Conv2D(
-            classes,
-            kernel_size,
-            padding=kernel_size // 2,
-            activation=None if enlarged else activation,
-            kernel_initializer="glorot_uniform",
-            name=label,
-            **form,
-        )(x)
-        if not enlarged:
-            return x
-        x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
-        return x if activation is None else keras.layers.Activation(activation, dtype=form["dtype"], name=f"{label}_activation")(x)
+        start = "glorot_uniform"
+        x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=start, name=label, **form)(x)
+        if enlarged:
+            x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
+        return scores(x, activation, data_format, f"{label}_activation")
 
     out = head(x, enlarges, "head")
     if not side_maps:
         return Network(image, out, name=name)
     sides = {f"aux{place}": head(one, True, f"aux{place}") for place, one in enumerate(side_maps, start=1)}
     return Network(image, {"out": out, **sides}, name=name)
+
+
+def scores(logits: Any, activation: Any, data_format: str, name: str) -> Any:
+    """An activation function over the logits of each pixel's classes; `None` leaves them as they are."""
+    if activation is None:
+        return logits
+    if activation is keras.activations.softmax:  # Keras's function is over the last axis, whichever has the classes
+        return keras.layers.Softmax(1 if data_format == "channels_first" else -1, dtype=logits.dtype, name=name)(logits)
+    return keras.layers.Activation(activation, dtype=logits.dtype, name=name)(logits)

@@ -1,5 +1,6 @@
 """U-Nets on any encoder of the zoo: its maps on the way down, and a decoder that joins them one after the other on the way up."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from keras_resnet.layers import DecoderBlock
 from keras_resnet.layers.configured import check_flag, is_count
 from keras_resnet.layers.decoder_block import check_decoder
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
+from keras_resnet.models.features import feature_info
 from keras_resnet.models.pixel_head import pixel_head
 
 WIDTHS = (256, 128, 64, 32, 16)
@@ -19,6 +21,7 @@ def unet(
     depth: int = 5,
     widths: Sequence[int] | None = None,
     upsampling: str = "nearest",
+    merge: str = "concat",
     attention: str | None = None,
     dropout: float = 0.0,
     norm: str | None = "batch",
@@ -44,7 +47,7 @@ def unet(
         encoder: a network of the zoo without top, for images of open size or of one. Data format and dtype are its own.
         depth: how many of the encoder's maps are used, 3 to 5 in networks of four stages; what lies deeper is left out.
         widths: channels of the decoder's blocks, from the deepest; `None` for as many of (256, 128, 64, 32, 16) as the depth.
-        upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
+        upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
         deep_supervision: whether the maps on the way up get heads too: the output is then `{"out": ..., "aux1": ..., "aux2": ...}`, from
             the largest map, each enlarged to the image's size. `learning.deep_supervision` weighs their losses, and
             `inference_model` leaves `"out"` alone.
@@ -64,14 +67,14 @@ def unet(
     """
     maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
-    check_decoder(upsampling, attention, dropout, norm, norm_momentum, norm_epsilon)
+    check_decoder(upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon)
     check_flag("deep_supervision", deep_supervision)
-    shared = _shared(encoder, upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
+    shared = _shared(encoder, upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
     (image,) = encoder.inputs
     x, *skips = reversed(maps)
-    made = []
+    made, steps = [], _steps(encoder, len(maps))
     for place, (width, skip) in enumerate(zip(widths, [*skips, image], strict=True), start=1):
-        x = DecoderBlock(width, joins=place < len(widths), name=f"up{place}", **shared)([x, skip])
+        x = DecoderBlock(width, joins=place < len(widths), strides=steps[-place], name=f"up{place}", **shared)([x, skip])
         made.append(x)
     head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
     return pixel_head(image, x, side_maps=made[-2::-1] if deep_supervision else (), **head)
@@ -82,6 +85,7 @@ def unet_plus_plus(
     depth: int = 5,
     widths: Sequence[int] | None = None,
     upsampling: str = "nearest",
+    merge: str = "concat",
     attention: str | None = None,
     dropout: float = 0.0,
     norm: str | None = "batch",
@@ -108,22 +112,22 @@ def unet_plus_plus(
     """
     maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
-    check_decoder(upsampling, attention, dropout, norm, norm_momentum, norm_epsilon)
+    check_decoder(upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon)
     check_flag("deep_supervision", deep_supervision)
-    shared = _shared(encoder, upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
+    shared = _shared(encoder, upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
     axis = 1 if shared["data_format"] == "channels_first" else -1
     (image,) = encoder.inputs
     rows = maps[::-1]
     made: dict[tuple[int, int], Any] = {}
-    last = len(widths) - 1
+    last, steps = len(widths) - 1, _steps(encoder, len(maps))
     for step in range(last):
         for start in range(last - step):
             end = start + step  # block x_start_end makes a map of the size of rows[end + 1]
             below = rows[start] if step == 0 else made[start, end - 1]
             joined = [made[place, end] for place in range(start + 1, end + 1)] + [rows[end + 1]]
             width = widths[end] if start == 0 else rows[end + 1].shape[axis]
-            made[start, end] = DecoderBlock(width, name=f"x_{start}_{end}", **shared)([below, *joined])
-    x = DecoderBlock(widths[last], joins=False, name=f"x_0_{last}", **shared)([made[0, last - 1], image])
+            made[start, end] = DecoderBlock(width, strides=steps[-1 - end], name=f"x_{start}_{end}", **shared)([below, *joined])
+    x = DecoderBlock(widths[last], joins=False, strides=steps[0], name=f"x_0_{last}", **shared)([made[0, last - 1], image])
     head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
     # All that was made at the size of the stem's map, of which each stands for a U-Net one level less deep.
     sides = [made[start, last - 1] for start in range(last)]
@@ -137,7 +141,13 @@ def _widths(widths: Any, count: int) -> tuple[int, ...]:
     return tuple(found)
 
 
+def _steps(encoder: keras.Model, count: int) -> list[int]:
+    """How many times as large what each map is joined with is: the image for the first, then the map before it."""
+    strides = [1, *(info.stride for info in feature_info(encoder).values())][: count + 1]
+    return [after // before for before, after in itertools.pairwise(strides)]
+
+
 def _shared(encoder: keras.Model, *settings: Any) -> dict[str, Any]:
     """Settings of each decoder block: those passed, and the encoder's own format and type."""
-    names = ("upsampling", "attention", "dropout", "norm", "norm_momentum", "norm_epsilon", "activation")
+    names = ("upsampling", "merge", "attention", "dropout", "norm", "norm_momentum", "norm_epsilon", "activation")
     return {**dict(zip(names, settings, strict=True)), **encoder_form(encoder)}

@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from keras_resnet.segmentation import FPN, DeepLabV3Plus
+from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.dense_networks import check_learns_and_is_kept, count, small
@@ -42,7 +42,7 @@ def test_output_has_the_images_size(builder, size):
         (DeepLabV3Plus, dict(output_stride=16)),
         (DeepLabV3Plus, dict(norm="group", dropout=0.0, depth=4)),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_learns_and_is_kept(builder, settings, tmp_path):
     # The mean of the map has one pixel: in groups of one channel it is normalized to nothing.
@@ -57,9 +57,12 @@ def test_deeplab_dilates_its_encoder():
     assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
 
 
-def test_an_activation_behind_the_enlargement():
-    y = run(small(FPN, classifier_activation="softmax"), normal(2, 33, 40, 3))
+@pytest.mark.parametrize("builder", [FPN, UNet])
+def test_an_activation_is_over_the_classes(builder):
+    y = run(small(builder, classifier_activation="softmax"), normal(2, 33, 40, 3))
     assert abs(as_numpy(y).sum(-1) - 1).max() < 1e-5
+    y = run(small(builder, classifier_activation="softmax", data_format="channels_first"), normal(2, 3, 33, 40))
+    assert abs(as_numpy(y).sum(1) - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_an_activation_behind_the_enlargement():
         (DeepLabV3Plus, dict(norm="layers"), "`norm`"),
         (DeepLabV3Plus, dict(early_width=-1), "`early_width`"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_wrong_arguments(builder, settings, says):
     with pytest.raises(ValueError, match=says):

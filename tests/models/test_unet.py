@@ -9,6 +9,7 @@ from keras_resnet.segmentation import UNet, UNetPlusPlus
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.dense_networks import check_learns_and_is_kept, count, small
+from tests.quick import ON_TORCH
 
 # Trainable parameters, as segmentation_models.pytorch 0.6.0 builds them.
 COUNTS = {
@@ -60,12 +61,55 @@ def test_output_has_the_images_size(builder, size):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, dict(upsampling="bilinear", norm="group"), dict(attention="scse", norm="instance", dropout=0.2), dict(norm=None)],
+    [
+        {},
+        dict(upsampling="bilinear", norm="group", attention="scse", dropout=0.2),
+        dict(upsampling="transpose", merge="add", norm="layer"),
+        *(
+            pytest.param(settings, marks=() if ON_TORCH else pytest.mark.full)
+            for settings in (
+                dict(attention="scse", norm="instance"),
+                dict(norm=None),
+                dict(upsampling="pixel_shuffle", attention="gate"),
+                dict(merge="add", attention="gate"),
+            )
+        ),
+    ],
     ids=str,
 )
 def test_every_option_learns_and_is_kept(settings, tmp_path):
-    # A gate of one narrow channel may be shut for all four images.
-    check_learns_and_is_kept(lambda **form: small(size=40, **settings, **form), tmp_path, still=("/channel/fc",))
+    # A gate of one narrow channel may be shut for all four images; a gate's bias in front of a norm has no gradient in training.
+    check_learns_and_is_kept(lambda **form: small(size=40, **settings, **form), tmp_path, still=("/channel/fc", "conv_weight/bias"))
+
+
+@pytest.mark.parametrize(
+    "settings", [dict(upsampling="transpose"), dict(upsampling="pixel_shuffle", merge="add"), dict(attention="gate")], ids=str
+)
+@pytest.mark.parametrize("builder", [UNet, UNetPlusPlus])
+def test_learned_enlargements_take_any_size(builder, settings):
+    assert run(small(builder, **settings), normal(2, 35, 49, 3)).shape == (2, 35, 49, 3)
+
+
+def test_maps_of_one_size_are_not_enlarged():
+    """An encoder for small pictures keeps the image's size in its first stage, a dilated one keeps it in its last."""
+    for encoder in ("resnet20", "resnet18"):
+        dilated = dict(output_stride=16) if encoder == "resnet18" else {}
+        model = UNet(encoder, depth=4 if encoder == "resnet20" else 5, upsampling="transpose", input_shape=(None, None, 3), **dilated)
+        assert run(model, normal(1, 41, 38, 3)).shape == (1, 41, 38, 1)
+
+
+def test_a_transposed_convolution_is_that_of_the_layer():
+    """The block at an even size beside its own parts."""
+    block = keras_resnet.layers.DecoderBlock(4, joins=False, upsampling="transpose", norm=None)
+    x, like = keras.ops.convert_to_tensor(normal(2, 5, 6, 3)), keras.ops.zeros((2, 10, 12, 1))
+    y = as_numpy(block([x, like]))
+    stock = keras.layers.Conv2DTranspose(4, 2, 2)
+    stock.build((None, None, None, 3))
+    stock.set_weights([as_numpy(variable) for variable in block.enlarge.variables])
+    z = stock(x)
+    for conv in (block.conv1, block.conv2):
+        z = keras.ops.relu(keras.ops.conv(z, conv.kernel, 1, "same") + conv.bias)
+    assert np.allclose(y, as_numpy(z), atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "resnetv2_18", "densenet121", "seresnet18"])
@@ -91,6 +135,7 @@ def test_a_densenet_as_encoder_is_the_same_network():
         (dict(depth=6), "from 2 to the 5 maps"),
         (dict(depth=3, widths=(8, 4)), "3 integers"),
         (dict(upsampling="cubic"), "'nearest', 'bilinear'"),
+        (dict(merge="multiply"), "'concat', 'add'"),
         (dict(attention="se"), "'scse'"),
         (dict(classes=0), "`classes`"),
         (dict(norm="weight"), "`norm`"),
