@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from keras_resnet import backend as backend
+from keras_resnet import diffusion as diffusion
 from keras_resnet import layers as layers
 from keras_resnet import learning as learning
 from keras_resnet import models as models
@@ -15,6 +16,8 @@ from keras_resnet.learning.freezing import freeze as freeze
 from keras_resnet.models.features import feature_info as feature_info
 from keras_resnet.models.features import features as features
 from keras_resnet.models.profile import profile as profile
+from keras_resnet.segmentation import FPN as FPN
+from keras_resnet.segmentation import DeepLabV3Plus as DeepLabV3Plus
 from keras_resnet.segmentation import UNet as UNet
 from keras_resnet.segmentation import UNetPlusPlus as UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions as decode_predictions

@@ -11,16 +11,28 @@ from typing import Any
 
 import keras
 
+from keras_resnet.layers.configured import check_choice
+from keras_resnet.models.attention_unet import ATTENTION_UNETS
 from keras_resnet.models.cifar import CIFAR_RESNETS
 from keras_resnet.models.densenet import DENSENETS
+from keras_resnet.models.diffusion_unet import DIFFUSION_UNETS
+from keras_resnet.models.nested_unet import NESTED_UNETS
+from keras_resnet.models.nnunet import NNUNETS
 from keras_resnet.models.normfree import NORM_FREE
+from keras_resnet.models.plain_unet import PLAIN_UNETS
 from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
+from keras_resnet.models.resunet import RESUNETS
 from keras_resnet.models.row import Row
 from keras_resnet.models.vit import VITS
 from keras_resnet.weights import catalogue, load, sources
 
 ZOO: dict[str, Row] = {**RESNETS, **PRERESNETS, **NORM_FREE, **CIFAR_RESNETS, **DENSENETS, **VITS}
+# Networks of other tasks, which have no classifier on top and no published weights.
+SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, **RESUNETS, **NNUNETS}
+DIFFUSERS: dict[str, Row] = DIFFUSION_UNETS
+TASKS = {"classification": ZOO, "segmentation": SEGMENTERS, "diffusion": DIFFUSERS}
+NETWORKS: dict[str, Row] = {**ZOO, **SEGMENTERS, **DIFFUSERS}
 
 # What keras.applications' constructors take, in their order; the builder's other settings come behind, by keyword.
 FAMILIAR = ("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name")
@@ -58,20 +70,26 @@ _WORDS = {
 }
 
 
-def list_models(pattern: str = "*") -> list[str]:
+def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
     """Names of the networks, sorted by kind and depth.
 
     Args:
         pattern: a shell pattern, such as `"resnet*"`.
+        task: `"classification"`, `"segmentation"`, `"diffusion"`, or `None` for all.
+
+    Raises:
+        ValueError: for a pattern that is no text, or another task.
     """
 
     if not isinstance(pattern, str):
         raise ValueError(f'`pattern` must be a shell pattern, such as "resnet*". Received: pattern={pattern!r}.')
 
+    check_choice("task", task, (*TASKS, None))
+
     def order(name: str) -> list:
         return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
-    return sorted(fnmatch.filter(ZOO, pattern), key=order)
+    return sorted(fnmatch.filter(NETWORKS if task is None else TASKS[task], pattern), key=order)
 
 
 def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras.Model:
@@ -102,19 +120,23 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
         OSError: if published weights are not in the cache and cannot be downloaded.
     """
     model_name, weights = sources.split(model_name, weights, ZOO)
-    if not isinstance(model_name, str) or model_name not in ZOO:
-        close = difflib.get_close_matches(str(model_name).lower(), ZOO, n=3, cutoff=0.5)
+    if not isinstance(model_name, str) or model_name not in NETWORKS:
+        close = difflib.get_close_matches(str(model_name).lower(), NETWORKS, n=3, cutoff=0.5)
         hint = f" Closest: {', '.join(close)}." if close else ""
-        raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(ZOO)}.")
-    row = ZOO[model_name]
+        raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(NETWORKS)}.")
+    row = NETWORKS[model_name]
     allowed = inspect.signature(row.builder).parameters
     for name in settings:
         if name not in allowed:
             close = difflib.get_close_matches(name, allowed, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
-    if weights is None:
-        return row.builder(**{"name": model_name, **row.settings, **settings})
+    if weights is None or model_name not in ZOO:
+        path = None if weights is None else load.check_source(weights)
+        model = row.builder(**{"name": model_name, **row.settings, **settings})
+        if path is not None:
+            load.load_weights(model, path)
+        return model
     include_top = settings.get("include_top", True) is not False
     source = sources.resolve(model_name, weights, include_top, row.settings)
     wanted = _wanted(model_name, source, settings, allowed, include_top)

@@ -94,7 +94,7 @@ def networks() -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("name", "constructor", "builder", "depth", "params", "gmacs", "size", "paper"))
-    writer.writerows(lines[name] for name in list_models())
+    writer.writerows(lines[name] for name in list_models(task="classification"))
     return file.getvalue()
 
 

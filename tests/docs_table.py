@@ -41,7 +41,7 @@ def without_values() -> Iterator[None]:
 def families() -> dict[str, list[str]]:
     """Names of the networks by their builder's."""
     found: dict[str, list[str]] = {}
-    for name in keras_resnet.list_models():
+    for name in keras_resnet.list_models(task="classification"):
         found.setdefault(ZOO[name].builder.__name__, []).append(name)
     return found
 

@@ -12,7 +12,7 @@ import keras_resnet
 from keras_resnet import zoo
 from keras_resnet.weights import catalogue
 
-NAMES = keras_resnet.list_models()
+NAMES = keras_resnet.list_models(task="classification")
 
 
 @pytest.mark.parametrize("name", keras_resnet.__all__)

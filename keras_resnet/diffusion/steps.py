@@ -53,7 +53,7 @@ class Path:
             tick()
         return x
 
-    def _step(self, x: np.ndarray, output: np.ndarray, now: float, then: float) -> tuple[np.ndarray, np.ndarray | float]:
+    def _step(self, x: np.ndarray, output: np.ndarray, now: float, then: float) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of the picture at `then` from that at `now`, both as products of alphas."""
         signal, sigma = math.sqrt(now), math.sqrt(1 - now)
         spread = None
@@ -66,9 +66,9 @@ class Path:
         if self.sampler == "ddim":
             deviation = self.eta * math.sqrt(small)
             noise = (x - signal * picture) / sigma  # again from the picture, which may have been cut
-            return math.sqrt(then) * picture + math.sqrt(max(1 - then - deviation**2, 0)) * noise, deviation
+            return math.sqrt(then) * picture + math.sqrt(max(1 - then - deviation**2, 0)) * noise, np.asarray(deviation, "float32")
         mean = math.sqrt(then) * beta / (1 - now) * picture + math.sqrt(now / then) * (1 - then) / (1 - now) * x
         if spread is None or small == 0:
-            return mean, math.sqrt(beta if self.variance == "large" and small else small)
+            return mean, np.asarray(math.sqrt(beta if self.variance == "large" and small else small), "float32")
         share = (spread + 1) / 2  # between the logarithms of the two
         return mean, np.exp((share * math.log(beta) + (1 - share) * math.log(small)) / 2).astype("float32")

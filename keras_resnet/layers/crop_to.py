@@ -1,5 +1,6 @@
 """The other end of `PadToMultiple`: a map cut to the size that the image had."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -38,11 +39,7 @@ class CropTo(ConfiguredLayer):
 
     def call(self, inputs: Any) -> Any:
         x, like = inputs
-        sizes, whole = keras.ops.shape(like), keras.ops.shape(x)
-        axes = spatial_axes(len(x.shape), self.data_format)
-        if all(isinstance(whole[axis], int) and whole[axis] == sizes[axis] for axis in axes):
-            return x
-        return x[tuple(slice(sizes[axis]) if axis in axes else slice(None) for axis in range(len(x.shape)))]
+        return cut(x, keras.ops.shape(like), spatial_axes(len(x.shape), self.data_format))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         x, like = input_shape
@@ -53,3 +50,11 @@ class CropTo(ConfiguredLayer):
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)
+
+
+def cut(x: Any, shape: Sequence, axes: Sequence[int]) -> Any:
+    """`x`, of whose `axes` the first numbers are kept, as many as `shape` has there."""
+    whole = keras.ops.shape(x)
+    if all(isinstance(whole[axis], int) and whole[axis] == shape[axis] for axis in axes):
+        return x
+    return x[tuple(slice(shape[axis]) if axis in axes else slice(None) for axis in range(len(x.shape)))]

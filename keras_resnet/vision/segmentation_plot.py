@@ -71,7 +71,7 @@ def plot_segmentation(
     texts = {label: "ignored" if label == ignore_label else _name(names, label) for label in labels}
     height, width = picture.shape[:2]
     side = 4.0
-    figure = Figure(figsize=(side * (1 + len(masks)) * min(2.0, max(0.5, width / height)), side + 0.9), layout="constrained")
+    figure = Figure(figsize=(side * (1 + len(masks)) * min(2.0, max(0.7, width / height)), side + 0.9), layout="constrained")
     axes = figure.subplots(1, 1 + len(masks))
     axes[0].imshow(picture)
     axes[0].set_title("picture")
@@ -81,7 +81,7 @@ def plot_segmentation(
     if truth is not None:
         counts = masks["truth"] != ignore_label
         if counts.any():
-            axes[-1].set_title(f"mask: {100 * np.mean((masks['mask'] == masks['truth'])[counts]):.1f} % of the pixels agree")
+            axes[-1].set_title(f"mask\n{100 * np.mean((masks['mask'] == masks['truth'])[counts]):.1f} % of the pixels agree")
     for one in axes:
         one.set_axis_off()
     if colours:

@@ -19,7 +19,7 @@ HEAVY = "{'keras', 'keras_resnet', 'torch', 'jax', 'tensorflow', 'numpy', 'h5py'
 
 def test_the_table_of_networks_is_up_to_date():
     assert checkpoints_table.NETWORKS.read_text(encoding="utf-8") == checkpoints_table.networks(), "run `make docs`"
-    assert list(facts.networks()) == keras_resnet.list_models()
+    assert list(facts.networks()) == keras_resnet.list_models(task="classification")
     for name, network in facts.networks().items():
         assert (network.params, network.paper) == (ZOO[name].params, ZOO[name].paper)
         assert network.constructor in CONSTRUCTORS
@@ -42,7 +42,7 @@ def test_list_networks():
     status, out, error = run("list")
     assert (status, error) == (0, "")
     named = [line.split()[0] for line in out.splitlines()[2:-1]]
-    assert named == keras_resnet.list_models()
+    assert named == keras_resnet.list_models(task="classification")
     assert out.splitlines()[-1] == f"{len(ZOO)} of {len(ZOO)} networks."
     line = next(line for line in out.splitlines() if line.split()[0] == "resnet50")
     assert line.split()[1:] == ["50", "25,557,032", "4.089", "224", "21", "a1_in1k", "arXiv:1512.03385"]

@@ -12,6 +12,16 @@ LAYERS = {
     "conv": (layers.Conv2D, dict(filters=6, kernel_size=3, padding=1)),
     "conv_strided_same": (layers.Conv2D, dict(filters=6, kernel_size=3, strides=2, padding="same", activation="relu")),
     "conv_grouped_dilated": (layers.Conv2D, dict(filters=4, kernel_size=(3, 1), padding=(2, 0), groups=2, dilation_rate=2, use_bias=False)),
+    "conv_transpose": (layers.ConvTranspose, dict(filters=6)),
+    "conv_transpose_3x3": (layers.ConvTranspose, dict(filters=6, kernel_size=3, use_bias=False)),
+    "conv_transpose_uneven": (layers.ConvTranspose, dict(filters=3, kernel_size=(4, 1), strides=(2, 1), kernel_initializer="he_normal")),
+    "conv_stack": (layers.ConvStack, dict(filters=(6, 8), norm="batch")),
+    "conv_stack_valid": (layers.ConvStack, dict(filters=(6,), pool=(2, 1), padding="valid", norm="layer", activation="gelu")),
+    "residual_conv_stack": (layers.ResidualConvStack, dict(filters=(8, 8), norm="group")),
+    "enlarge_transpose": (layers.Enlarge, dict(filters=6)),
+    "enlarge_nearest": (layers.Enlarge, dict(filters=6, method="nearest", norm="batch")),
+    "enlarge_bilinear": (layers.Enlarge, dict(method="bilinear", strides=(2, 3))),
+    "enlarge_pixel_shuffle": (layers.Enlarge, dict(filters=4, method="pixel_shuffle", kernel_size=1)),
     "max_pool": (layers.MaxPooling2D, dict(pool_size=3, strides=2, padding=1)),
     "average_pool": (layers.AveragePooling2D, dict(pool_size=3, strides=2, padding=1)),
     "average_pool_same": (layers.AveragePooling2D, dict(pool_size=2, strides=2, padding="same")),
@@ -63,6 +73,8 @@ LAYERS = {
     "squeeze_excite_gelu": (layers.SqueezeExcite, dict(divisor=2, activation="gelu", gate="hard_sigmoid")),
     "efficient_channel_attention": (layers.EfficientChannelAttention, {}),
     "basic_instance_norm": (layers.BasicBlock, dict(filters=12, strides=2, norm="instance")),
+    "basic_layer_norm_remat": (layers.BasicBlock, dict(filters=12, strides=2, norm="layer", remat=True)),
+    "norm_activation_layer": (layers.NormActivation, dict(norm="layer", activation=None)),
     "drop_block": (layers.DropBlock2D, dict(rate=0.2, block_size=3, seed=3)),
     "blur_pool": (layers.BlurPooling2D, {}),
     "blur_pool_wide": (layers.BlurPooling2D, dict(kernel_size=4, strides=1)),
@@ -85,10 +97,29 @@ LAYERS = {
 }
 
 
+VOLUMES = (2, 4, 6, 4, 5)
+OF_VOLUMES = {
+    "conv": (layers.Conv3D, dict(filters=6, kernel_size=3, strides=(1, 2, 1), padding=1)),
+    "conv_1x1": (layers.Conv3D, dict(filters=6, kernel_size=1, strides=2, activation="relu")),
+    "conv_transpose": (layers.ConvTranspose, dict(filters=3, strides=(1, 2, 2), kernel_size=(3, 2, 2))),
+    "conv_stack": (layers.ConvStack, dict(filters=(6, 8), pool=2, norm="batch")),
+    "conv_stack_anisotropic": (layers.ConvStack, dict(filters=(6,), kernel_size=(1, 3, 3), strides=(1, 2, 2), norm="instance")),
+    "residual_conv_stack": (layers.ResidualConvStack, dict(filters=(6, 6), strides=2, norm="instance", activation="silu")),
+    "enlarge_bilinear": (layers.Enlarge, dict(method="bilinear")),
+    "enlarge_pixel_shuffle": (layers.Enlarge, dict(filters=3, method="pixel_shuffle")),
+}
+
+
 @pytest.mark.parametrize("name", LAYERS)
 def test_layer(name, tmp_path):
     layer, settings = LAYERS[name]
     check_layer(functools.partial(layer, **settings), IMAGES, tmp_path)
+
+
+@pytest.mark.parametrize("name", OF_VOLUMES)
+def test_layer_of_volumes(name, tmp_path):
+    layer, settings = OF_VOLUMES[name]
+    check_layer(functools.partial(layer, **settings), VOLUMES, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,10 @@ def take_statistics(model: keras.Model, images: np.ndarray, momentum: float) -> 
 @torch_runs
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.full if ZOO[name].params > LARGE or name in DEEP else ()) for name in keras_resnet.list_models()],
+    [
+        pytest.param(name, marks=pytest.mark.full if ZOO[name].params > LARGE or name in DEEP else ())
+        for name in keras_resnet.list_models(task="classification")
+    ],
 )
 def test_row(name):
     size = smallest(name)

@@ -13,7 +13,7 @@ class SurfaceMetric(LabelMetric):
     """A mean, over images and classes, of a score of distances between borders.
 
     A border pixel is one of the mask that has a neighbour, along one of the sizes, outside of it or of the image. Distances are exact. Each
-    update takes as many steps over the batch's masks as the image has rows and columns: for `evaluate` rather than for each step of
+    update takes up to as many steps over the batch's masks as the image has rows and columns: for `evaluate` rather than for each step of
     training.
 
     Args:

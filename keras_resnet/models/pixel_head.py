@@ -1,0 +1,58 @@
+"""The end of every network for dense prediction: classes for each pixel, and where it is asked for also for maps on the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_resnet.layers import Conv2D, UpsampleTo
+from keras_resnet.layers.configured import check_count, get_activation
+from keras_resnet.models.functional import Network
+
+
+def pixel_head(
+    image: Any,
+    x: Any,
+    *,
+    classes: int,
+    classifier_activation: Any,
+    data_format: str,
+    dtype: Any,
+    name: str,
+    kernel_size: int = 3,
+    enlarges: bool = False,
+    side_maps: Sequence = (),
+) -> keras.Model:
+    """The model from `image` to `x` with a convolution to `classes` channels behind it.
+
+    Args:
+        enlarges: whether `x` is smaller than the image: then logits are made at its size, and enlarged.
+        side_maps: maps on the way, from the largest, for deep supervision: the model's output is then
+            `{"out": ..., "aux1": ..., "aux2": ...}`, all of the image's size.
+    """
+    check_count("classes", classes)
+    activation = None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
+    # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
+    form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
+
+    def head(x: Any, enlarged: bool, label: str) -> Any:
+        start = "glorot_uniform"
+        x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=start, name=label, **form)(x)
+        if enlarged:
+            x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
+        return scores(x, activation, data_format, f"{label}_activation")
+
+    out = head(x, enlarges, "head")
+    if not side_maps:
+        return Network(image, out, name=name)
+    sides = {f"aux{place}": head(one, True, f"aux{place}") for place, one in enumerate(side_maps, start=1)}
+    return Network(image, {"out": out, **sides}, name=name)
+
+
+def scores(logits: Any, activation: Any, data_format: str, name: str) -> Any:
+    """An activation function over the logits of each pixel's classes; `None` leaves them as they are."""
+    if activation is None:
+        return logits
+    if activation is keras.activations.softmax:  # Keras's function is over the last axis, whichever has the classes
+        return keras.layers.Softmax(1 if data_format == "channels_first" else -1, dtype=logits.dtype, name=name)(logits)
+    return keras.layers.Activation(activation, dtype=logits.dtype, name=name)(logits)
