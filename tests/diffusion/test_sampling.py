@@ -7,6 +7,7 @@ import pytest
 from keras_resnet.diffusion import Schedule, sample
 from keras_resnet.models import diffusion_unet
 from tests.arrays import as_numpy, normal
+from tests.quick import quick_on_torch
 
 MEAN, DEVIATION = 0.4, 0.5  # of normally distributed data, pixel by pixel
 
@@ -29,6 +30,7 @@ def measured(model, **settings) -> np.ndarray:
     return sample(model, 64, shape=(16, 16, 4), seed=0, clip=False, verbose=False, **settings)
 
 
+@quick_on_torch
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 @pytest.mark.parametrize(
