@@ -67,7 +67,7 @@ def test_input_shape(make, shape):
         (dict(block="wide"), ["block='wide'", "'basic', 'bottleneck'"]),
         (dict(groups=2), ["groups", "bottleneck"]),
         (dict(shortcut="identiti"), ["shortcut='identiti'", "'identity'", "'projection'"]),
-        (dict(norm="layer"), ["norm='layer'", "'batch'", "'group'"]),
+        (dict(norm="weight"), ["norm='weight'", "'batch'", "'group'", "'layer'"]),
         (dict(depths=(2, 2)), ["equally long", "(2, 2)"]),
         (dict(depths=(2, 0, 2, 2)), ["depths=(2, 0, 2, 2)", "at least 1"]),
         (dict(depths=4), ["depths=4"]),

@@ -29,7 +29,8 @@ class DecoderBlock(ConfiguredLayer):
         upsampling: `"nearest"` or `"bilinear"`. Any size will do: what was 33 pixels from 65 becomes 65 again.
         attention: `"scse"` or `None`.
         dropout: share of the channels behind the second activation that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and convolutions with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and convolutions with a bias.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

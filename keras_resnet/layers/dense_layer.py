@@ -26,7 +26,8 @@ class DenseLayer(ConfiguredLayer):
         bottleneck: width of the 1x1 convolution in units of k, or `None` for none.
         dilation_rate: of the 3x3 convolution.
         dropout: share of the numbers behind each convolution that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and convolutions with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and convolutions with a bias.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm; the defaults are torchvision's and timm's.
         activation: any Keras activation, by name or function.
         memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.

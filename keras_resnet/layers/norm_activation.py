@@ -18,7 +18,8 @@ class NormActivation(ConfiguredLayer):
     ```
 
     Args:
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: the activation alone.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: the activation alone.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, or `None`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

@@ -80,7 +80,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
 
 
-NORMS = ("batch", "group", "instance", None)
+NORMS = ("batch", "group", "instance", "layer", None)
 
 
 def check_norm(norm: Any, momentum: Any, epsilon: Any) -> None:
@@ -94,7 +94,9 @@ def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = 
     """The norm that `parent.norm` names, built as its child, or `None` for none.
 
     `"group"` has 32 groups, or fewer where 32 do not divide the channels (their greatest common divisor); `"instance"` as many as
-    channels.
+    channels; `"layer"` one: Ba et al.'s layer normalization of a convolution's output (arXiv:1607.06450, and arXiv:1803.08494, section
+    3.1), for any size of image. The other thing of that name, over the channels of each pixel by itself, would stretch flat regions to
+    the contrast of all others.
     """
     if parent.norm is None:
         return None
@@ -106,8 +108,9 @@ def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = 
         name=name,
     )
     norm: keras.layers.Layer
-    if parent.norm in ("group", "instance"):
-        norm = GroupNormalization(channels if parent.norm == "instance" else math.gcd(channels, 32), **common)
+    groups = {"group": math.gcd(channels, 32), "instance": channels, "layer": 1}
+    if parent.norm in groups:
+        norm = GroupNormalization(groups[parent.norm], **common)
     else:
         norm = BatchNormalization(momentum=parent.norm_momentum, **common)
     parent.build_child(norm, channels)

@@ -45,7 +45,8 @@ class Residual(ConfiguredLayer):
             `"projection_all"` (C: always), `"projection_3x3"` (as B, but 3x3 where it strides), `"avg_pool"` (D: mean, then 1x1
             convolution, where the shape changes), or `None`: a plain block without one.
         zero_padding: where `"identity"` puts the new channels, `"end"` or `"both"` sides.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and convolutions with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and convolutions with a bias.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm; the defaults are torchvision's and timm's.
         conv: kind of the convolutions: `"plain"`, `"standardized"` (each filter's weights at mean 0 and variance 1) or `"scaled"`
             (that, over the root of their number, with a learned gain a filter).

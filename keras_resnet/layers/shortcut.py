@@ -32,7 +32,8 @@ class Shortcut(ConfiguredLayer):
         first_dilation_rate: of the 3x3 projection, `None` for `dilation_rate`.
         kind: one of the five above.
         zero_padding: where `"identity"` puts the new channels: at the `"end"`, or half on `"both"` sides as some CIFAR weights expect.
-        norm: `"batch"`, `"group"`, `"instance"` or `None`.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"` or `None`.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         conv, padding, use_bias: as in `Residual`.
         activation: of the network, whose gain scaled convolutions undo; the shortcut itself has none.

@@ -28,7 +28,8 @@ class Stem(SizedLayer, ConfiguredLayer):
         strides: step in pixels, of the first convolution.
         deep: channels of the convolutions in front of the last one, such as `(32, 32)`; `None` for none.
         preactivation: whether the last convolution stands bare, because the first block begins with a norm.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: a bias instead.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: a bias instead.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, or `None`.
         conv, padding, use_bias: as in `Residual`.

@@ -28,7 +28,8 @@ class Transition(ConfiguredLayer):
         dilation_rate: with strides 1, how far apart those pixels are: the dilation of the block before.
         dropout: share of the numbers behind the convolution that training sets to zero, from 0 to below 1.
         normalizes: whether the norm and its activation are part of it; else they were a layer of their own in front, a `NormActivation`.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and a convolution with a bias.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and a convolution with a bias.
+            `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

@@ -63,6 +63,8 @@ LAYERS = {
     "squeeze_excite_gelu": (layers.SqueezeExcite, dict(divisor=2, activation="gelu", gate="hard_sigmoid")),
     "efficient_channel_attention": (layers.EfficientChannelAttention, {}),
     "basic_instance_norm": (layers.BasicBlock, dict(filters=12, strides=2, norm="instance")),
+    "basic_layer_norm_remat": (layers.BasicBlock, dict(filters=12, strides=2, norm="layer", remat=True)),
+    "norm_activation_layer": (layers.NormActivation, dict(norm="layer", activation=None)),
     "drop_block": (layers.DropBlock2D, dict(rate=0.2, block_size=3, seed=3)),
     "blur_pool": (layers.BlurPooling2D, {}),
     "blur_pool_wide": (layers.BlurPooling2D, dict(kernel_size=4, strides=1)),

@@ -42,3 +42,20 @@ def test_a_mask_of_the_wrong_rank_is_refused():
     assert_unchanged(before, layer)
     with pytest.raises(ValueError, match="renorm"):
         layers.BatchNormalization(renorm=True)
+
+
+@pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
+def test_layer_normalization_is_over_a_whole_image(data_format):
+    """Ba et al.'s formula over all that an image has; for images of any size, and so that none depends on the others."""
+    layer = layers.NormActivation("layer", norm_epsilon=1e-5, activation=None, data_format=data_format)
+    layer.build((None, None, None, 6) if data_format == "channels_last" else (None, 6, None, None))
+    gamma, beta = normal(6, seed=1), normal(6, seed=2)
+    layer.norm_layer.set_weights([gamma, beta])
+    for height, width in ((5, 7), (1, 1), (8, 2)):
+        x = normal(3, height, width, 6, mean=2.0, deviation=3.0)
+        wide = x.astype("float64")
+        axes = (1, 2, 3)
+        expected = (wide - wide.mean(axes, keepdims=True)) / np.sqrt(wide.var(axes, keepdims=True) + 1e-5) * gamma + beta
+        first = data_format == "channels_first"
+        y = as_numpy(layer(np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if first else x))
+        assert tolerances.difference(y.transpose(0, 2, 3, 1) if first else y, expected) < tolerances.OPERATION["float32"]
