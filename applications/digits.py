@@ -17,7 +17,6 @@ import argparse
 import os
 import pathlib
 import sys
-import tempfile
 import textwrap
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -31,6 +30,7 @@ import keras
 import numpy as np
 
 import keras_resnet
+from applications.staged_files import count, staged
 
 try:
     from matplotlib.figure import Figure
@@ -149,16 +149,7 @@ def _draw_digits(figure, images: np.ndarray, labels: np.ndarray, probabilities: 
 
 def run(seeds: int, epochs: int, out: pathlib.Path) -> float:
     """Trains `seeds` networks, writes the first of them and the picture to `out`, and returns the mean test accuracy."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # What is finished is moved into place at the end, so a run that fails leaves older files as they were.
-        staging = tempfile.TemporaryDirectory(dir=out, prefix=".digits-")
-    except OSError as error:
-        raise SystemExit(f"error: --out {str(out)!r} cannot be used as a folder to write to ({error.strerror}).") from error
-    with staging as folder:
-        for name in FILES:
-            if (out / name).is_dir():
-                raise SystemExit(f"error: {str(out / name)!r} is a folder, and a file of that name is to be written. Pass another --out.")
+    with staged(out, FILES) as stage:
         _, images, _, labels = load_split()
         histories = []
         for seed in range(seeds):
@@ -167,13 +158,10 @@ def run(seeds: int, epochs: int, out: pathlib.Path) -> float:
             histories.append(history)
             if seed == 0:
                 saved = model
-        stage = pathlib.Path(folder)
         probabilities = predict(saved, images)
         saved.save(stage / "digits.keras")
         np.savez(stage / "digits.npz", images=images, labels=labels, probabilities=probabilities, backend=keras.backend.backend())
         draw(stage / "digits.png", histories, images, labels, probabilities)
-        for name in FILES:
-            os.replace(stage / name, out / name)
     accuracies = [history["val_accuracy"][-1] for history in histories]
     print()
     for seed, accuracy in enumerate(accuracies):
@@ -223,17 +211,11 @@ def _first_line(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {lines[0]}", 160, placeholder=" ...")
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text!r}")
-    return int(text)
-
-
 def main(arguments: Sequence[str] | None = None) -> float:
     """Runs the program with command-line `arguments`; returns the mean test accuracy, or with `--check` the largest difference."""
     parser = argparse.ArgumentParser(prog="python -m applications.digits", description="A ResNet-20 learns to read handwritten digits.")
-    parser.add_argument("--seeds", type=_count, default=3, help="how many networks to train, from seeds 0, 1, ... (default 3)")
-    parser.add_argument("--epochs", type=_count, default=30, help="passes over the training images (default 30)")
+    parser.add_argument("--seeds", type=count, default=3, help="how many networks to train, from seeds 0, 1, ... (default 3)")
+    parser.add_argument("--epochs", type=count, default=30, help="passes over the training images (default 30)")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(), help="folder for the files (default: the current one)")
     parser.add_argument("--check", type=pathlib.Path, metavar="FILE", help="compare FILE, a digits.keras, under this backend; no training")
     options = parser.parse_args(arguments)

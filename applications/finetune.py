@@ -14,10 +14,8 @@ mirrored, zoomed and shifted at random. Up to `--freeze` weights stay as they ar
 
 import argparse
 import json
-import os
 import pathlib
 import sys
-import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +25,7 @@ import numpy as np
 import keras_resnet
 from applications.classification_report import draw, judge
 from applications.labelled_pictures import Batches, find, from_tfds, one_line, split
+from applications.staged_files import count, staged
 from keras_resnet import learning
 
 FILES = ("finetuned.keras", "classes.txt", "report.json", "report.png")
@@ -81,17 +80,7 @@ def deployed(model: Any, prepare: Any) -> keras.Model:
 def run(options: argparse.Namespace) -> float:
     """Fine-tunes, writes `FILES` to the folder `--out`, and returns the accuracy on the pictures held back."""
     out = options.out
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        # What is finished is moved into place at the end, so a run that fails leaves older files as they were.
-        staging = tempfile.TemporaryDirectory(dir=out, prefix=".finetune-")
-    except OSError as error:
-        raise SystemExit(f"error: --out {str(out)!r} cannot be used as a folder to write to ({error.strerror}).") from error
-    with staging as folder:
-        stage = pathlib.Path(folder)
-        for name in FILES:
-            if (out / name).is_dir():
-                raise SystemExit(f"error: {str(out / name)!r} is a folder, and a file of that name is to be written. Pass another --out.")
+    with staged(out, FILES) as stage:
         pictures = pathlib.Path(options.pictures)
         if options.pictures.startswith("tfds:"):
             (stage / "tfds").mkdir()
@@ -125,19 +114,11 @@ def run(options: argparse.Namespace) -> float:
         (stage / "classes.txt").write_text("\n".join(found.classes) + "\n", encoding="utf-8")
         (stage / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
         draw(stage / "report.png", report)
-        for name in FILES:
-            os.replace(stage / name, out / name)
     print(f"accuracy on the pictures held back: {100 * report['accuracy']:.2f} %")
     for name in FILES:
         print(f"wrote {(out / name).resolve()}")
     print(f"what is in a picture: keras-resnet predict PICTURE --model {out / FILES[0]}")
     return report["accuracy"]
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1. Received: {text!r}")
-    return int(text)
 
 
 def _seed(text: str) -> int:
@@ -166,9 +147,9 @@ def main(arguments: Sequence[str] | None = None) -> float:
     parser.add_argument("--model", required=True, help="network, such as resnet50, resnet50.a1_in1k or hf://timm/resnet50.a1_in1k")
     parser.add_argument("--weights", help="file of weights in place of the published ones")
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("finetuned"), help="folder for the files (default: finetuned)")
-    parser.add_argument("--epochs", type=_count, default=10, help="passes over the pictures (default 10)")
-    parser.add_argument("--batch", type=_count, default=32, help="pictures a step (default 32)")
-    parser.add_argument("--size", type=_count, help="height and width in pixels (default: the network's)")
+    parser.add_argument("--epochs", type=count, default=10, help="passes over the pictures (default 10)")
+    parser.add_argument("--batch", type=count, default=32, help="pictures a step (default 32)")
+    parser.add_argument("--size", type=count, help="height and width in pixels (default: the network's)")
     parser.add_argument("--freeze", default="stem", help="keep weights up to this part: stem, stage1, ..., or none (default stem)")
     parser.add_argument("--adapt-statistics", action="store_true", help="let statistics of the frozen part move to the new pictures")
     parser.add_argument("--decay", type=_number(0.01, 1), default=0.8, help="learning rate of a block over the one behind it (default 0.8)")

@@ -7,6 +7,7 @@ from keras_resnet.layers.blur_pooling import BlurPooling2D
 from keras_resnet.layers.bottleneck import Bottleneck
 from keras_resnet.layers.class_token import ClassToken
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.crop_to import CropTo
 from keras_resnet.layers.decoder_block import DecoderBlock
 from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
@@ -20,6 +21,7 @@ from keras_resnet.layers.max_pooling import MaxPooling2D
 from keras_resnet.layers.norm_activation import NormActivation
 from keras_resnet.layers.normalization import BatchNormalization
 from keras_resnet.layers.normfree_bottleneck import NormFreeBottleneck
+from keras_resnet.layers.pad_to_multiple import PadToMultiple
 from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
@@ -45,9 +47,10 @@ __all__ = [
     "Bottleneck",
     "ClassToken",
     "Conv2D",
+    "CropTo",
+    "DecoderBlock",
     "DenseBlock",
     "DenseLayer",
-    "DecoderBlock",
     "DropBlock2D",
     "EfficientChannelAttention",
     "GlobalAveragePooling2D",
@@ -57,6 +60,7 @@ __all__ = [
     "MaxPooling2D",
     "NormActivation",
     "NormFreeBottleneck",
+    "PadToMultiple",
     "PatchStem",
     "PreActBasicBlock",
     "PreActBottleneck",

@@ -1,6 +1,7 @@
 """Which networks torchvision, keras.applications and timm have, and in what one of ours differs from them though its variables fit."""
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -37,11 +38,11 @@ def difference(model: keras.Model, library: str) -> str:
         return _unknown_to_timm(model)
     dilated = any(getattr(layer, "dilation_rate", 1) not in (1, (1, 1)) for layer in model.layers)
     left_out = NEUTRAL.union(PLACES) if dilated else NEUTRAL
-    own = dict(_settings(model, left_out))
+    own = _without(left_out, _settings(model))
     found: list[tuple[int, str]] = []
-    for name in NETWORKS[library]:
+    for name in sorted(NETWORKS[library], key=lambda name: name != model.name):  # the one of its name first: each is built once
         if _of_kind(name, own):
-            differing = _differences(own, dict(_settings(_built(name), left_out)))
+            differing = _differences(own, _without(left_out, _row_settings(name)))
             if not differing:
                 return ""
             found.append((len(differing), f"this network has {differing[0]}, unlike {name}"))
@@ -57,11 +58,21 @@ def _unknown_to_timm(model: keras.Model) -> str:
     return ""
 
 
-def _settings(model: keras.Model, left_out: set) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Name and settings of every layer in front of the head, its kind among them."""
-    for layer in model.layers:
-        if layer.name.startswith(("stem", "stage", "transition", "post_norm")):
-            yield layer.name, {"kind": type(layer).__name__} | {k: v for k, v in layer.get_config().items() if k not in left_out}
+def _settings(model: keras.Model) -> dict[str, dict[str, Any]]:
+    """Settings of every layer in front of the head by its name, its kind among them."""
+    parts = ("stem", "stage", "transition", "post_norm")
+    return {layer.name: {"kind": type(layer).__name__, **layer.get_config()} for layer in model.layers if layer.name.startswith(parts)}
+
+
+@functools.cache
+def _row_settings(name: str) -> dict[str, dict[str, Any]]:
+    """Those of a row's network."""
+    row = ROWS[name]
+    return _settings(row.builder(**{**row.settings, "include_top": False, "data_format": "channels_last", "dtype": "float32"}))
+
+
+def _without(left_out: set, settings: Mapping[str, Mapping]) -> dict[str, dict[str, Any]]:
+    return {name: {key: value for key, value in own.items() if key not in left_out} for name, own in settings.items()}
 
 
 def _of_kind(name: str, own: Mapping[str, Mapping]) -> bool:
@@ -71,11 +82,6 @@ def _of_kind(name: str, own: Mapping[str, Mapping]) -> bool:
         return tuple(own[f"stage{i}"].get("num_layers") for i in range(1, len(depths) + 1)) == tuple(depths)
     blocks = [key for key in own if key.startswith("stage")]
     return blocks == [f"stage{stage}_block{block}" for stage, depth in enumerate(depths, 1) for block in range(1, depth + 1)]
-
-
-def _built(name: str) -> keras.Model:
-    row = ROWS[name]
-    return row.builder(**{**row.settings, "include_top": False, "data_format": "channels_last", "dtype": "float32"})
 
 
 def _differences(own: Mapping[str, Mapping], other: Mapping[str, Mapping]) -> list[str]:

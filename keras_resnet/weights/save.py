@@ -75,24 +75,8 @@ def _array(slot: rename.Slot) -> np.ndarray:
 
 
 def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
-    family, found = rename.family_of(model), rename.torch_layout(model)
-    foreign = [key for key in found.slots if "/" in key]
-    blocks = [layer for layer in model.layers if isinstance(layer, Residual)]
-    early = [block.name for block in blocks if block.strides > 1 and getattr(block, "strides_in", "3x3") != "3x3"]
-    biased = [
-        key for key, slot in found.slots.items() if family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER) and _is_conv_bias(slot)
-    ]
-    problem = (
-        f"it has no names for {', '.join(foreign[:3])}"
-        if foreign
-        else f"{early[0]} strides in the 1x1 convolution, its networks in the 3x3"
-        if early
-        else f"its convolutions have no biases, this network has {biased[0]}"
-        if biased
-        else "of its networks none is of this family"
-        if layout == "torchvision" and family not in (torch_names.RESNET, torch_names.DENSE)
-        else peer_networks.difference(model, layout)
-    )
+    found = rename.torch_layout(model)
+    problem = _problem(model, layout, found)
     if problem:
         raise ValueError(f"{layout} cannot take the weights of {model.name!r}: {problem}.")
     arrays = {}
@@ -101,6 +85,23 @@ def _state_dict(model: keras.Model, layout: str) -> dict[str, np.ndarray]:
         if key.endswith("running_var"):
             arrays[key.replace("running_var", "num_batches_tracked")] = np.asarray(0, "int64")
     return arrays
+
+
+def _problem(model: keras.Model, layout: str, found: rename.Layout) -> str:
+    """Why timm or torchvision has no place for a network's numbers, in words; "" where it has."""
+    family = rename.family_of(model)
+    foreign = [key for key in found.slots if "/" in key]
+    if foreign:
+        return f"it has no names for {', '.join(foreign[:3])}"
+    for block in model.layers:
+        if isinstance(block, Residual) and block.strides > 1 and getattr(block, "strides_in", "3x3") != "3x3":
+            return f"{block.name} strides in the 1x1 convolution, its networks in the 3x3"
+    biased = [key for key, slot in found.slots.items() if _is_conv_bias(slot)]
+    if biased and family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER):
+        return f"its convolutions have no biases, this network has {biased[0]}"
+    if layout == "torchvision" and family not in (torch_names.RESNET, torch_names.DENSE):
+        return "of its networks none is of this family"
+    return peer_networks.difference(model, layout)
 
 
 def _is_conv_bias(slot: rename.Slot) -> bool:

@@ -97,16 +97,17 @@ TRANSFORMER = Family(
 )
 # A decoder on an encoder, as segmentation_models.pytorch names both.
 DECODER = (
-    (r"up(?P<i>\d)/conv(?P<c>\d)", "decoder.blocks.{before}.conv{c}.0"),
-    (r"up(?P<i>\d)/norm(?P<c>\d)", "decoder.blocks.{before}.conv{c}.1"),
-    (r"up(?P<i>\d)/attention(?P<c>\d)/channel/fc1", "decoder.blocks.{before}.attention{c}.attention.cSE.1"),
-    (r"up(?P<i>\d)/attention(?P<c>\d)/channel/fc2", "decoder.blocks.{before}.attention{c}.attention.cSE.3"),
-    (r"up(?P<i>\d)/attention(?P<c>\d)/spatial", "decoder.blocks.{before}.attention{c}.attention.sSE.0"),
-    (r"(?P<place>x_\d_\d)/conv(?P<c>\d)", "decoder.blocks.{place}.conv{c}.0"),
-    (r"(?P<place>x_\d_\d)/norm(?P<c>\d)", "decoder.blocks.{place}.conv{c}.1"),
-    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/channel/fc1", "decoder.blocks.{place}.attention{c}.attention.cSE.1"),
-    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/channel/fc2", "decoder.blocks.{place}.attention{c}.attention.cSE.3"),
-    (r"(?P<place>x_\d_\d)/attention(?P<c>\d)/spatial", "decoder.blocks.{place}.attention{c}.attention.sSE.0"),
+    *(
+        (rf"{ours}/{child}", f"decoder.blocks.{theirs}.{target}")
+        for ours, theirs in ((r"up(?P<i>\d)", "{before}"), (r"(?P<place>x_\d_\d)", "{place}"))
+        for child, target in (
+            (r"conv(?P<c>\d)", "conv{c}.0"),
+            (r"norm(?P<c>\d)", "conv{c}.1"),
+            (r"attention(?P<c>\d)/channel/fc1", "attention{c}.attention.cSE.1"),
+            (r"attention(?P<c>\d)/channel/fc2", "attention{c}.attention.cSE.3"),
+            (r"attention(?P<c>\d)/spatial", "attention{c}.attention.sSE.0"),
+        )
+    ),
     (r"head", "segmentation_head.0"),
 )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import check_flag, check_number
-from keras_resnet.learning.losses.masks import Pixels, check_masks, check_shapes, check_shares, label_count, read_pixels
+from keras_resnet.learning.losses.masks import Pixels, check_shapes, check_values, label_count, read_pixels, values_of
 
 
 class DenseLoss(keras.losses.Loss):
@@ -68,7 +68,7 @@ class DenseLoss(keras.losses.Loss):
     def check(self, y_true: Any, y_pred: Any) -> None:
         """Raises at masks that do not belong to the network's output; values are looked at in NumPy arrays alone."""
         shape = tuple(y_pred.shape if hasattr(y_pred, "shape") else np.shape(y_pred))
-        values = None if hasattr(y_true, "shape") and not isinstance(y_true, np.ndarray) else np.asarray(y_true)
+        values = values_of(y_true)
         check_shapes(tuple(y_true.shape if values is None else values.shape), shape, self.sparse, self.data_format)
         channels = shape[1 if self.data_format == "channels_first" else -1]
         if self.class_weights is not None and len(self.class_weights) != label_count(channels):
@@ -76,10 +76,8 @@ class DenseLoss(keras.losses.Loss):
                 f"`class_weights` must have {label_count(channels)} numbers for a network of {channels} channel{'s' * (channels > 1)}. "
                 f"Received: class_weights={self.class_weights!r}."
             )
-        if values is not None and self.sparse:
-            check_masks(values, label_count(channels), self.ignore_index)
-        elif values is not None:
-            check_shares(values, self.data_format, self.ignore_index is not None and channels > 1)
+        if values is not None:
+            check_values(values, channels, self.sparse, self.ignore_index, self.data_format)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         pixels = read_pixels(y_true, y_pred, self.sparse, self.ignore_index, self.data_format)

@@ -24,35 +24,5 @@ class Dice(OverlapLoss):
     segmentation_models.pytorch; it is twice as large where both sides are doubled first, as in MONAI.
     """
 
-    def __init__(
-        self,
-        smooth: float = 0.0,
-        empty: str = "one",
-        squared: bool = False,
-        background: bool = True,
-        log: bool = False,
-        from_logits: bool = True,
-        ignore_index: int | None = None,
-        class_weights: Any = None,
-        sparse: bool = True,
-        batch: bool = True,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(
-            smooth=smooth,
-            empty=empty,
-            squared=squared,
-            background=background,
-            log=log,
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            class_weights=class_weights,
-            sparse=sparse,
-            batch=batch,
-            data_format=data_format,
-            **kwargs,
-        )
-
     def fraction(self, tp: Any, fp: Any, fn: Any) -> tuple[Any, Any]:
         return tp, tp + (fp + fn) / 2

@@ -4,13 +4,12 @@ from typing import Any
 
 import keras
 
-from keras_resnet.learning.losses.compound import Compound
 from keras_resnet.learning.losses.cross_entropy import CrossEntropy
-from keras_resnet.learning.losses.dice import Dice
+from keras_resnet.learning.losses.dice_compound import DiceCompound
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class DiceCrossEntropy(Compound):
+class DiceCrossEntropy(DiceCompound):
     """`w1 Dice + w2 CrossEntropy`: the overlap of masks that one wants, and the smooth slope that training wants.
 
     Args:
@@ -43,20 +42,18 @@ class DiceCrossEntropy(Compound):
         data_format: str | None = None,
         **kwargs: Any,
     ):
-        shared = dict(
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            class_weights=class_weights,
-            sparse=sparse,
-            batch=batch,
-            data_format=data_format,
-            **{key: kwargs[key] for key in ("reduction", "dtype") if key in kwargs},
+        super().__init__(
+            CrossEntropy,
+            dict(label_smoothing=label_smoothing),
+            weights,
+            dict(smooth=smooth, empty=empty, squared=squared, background=background),
+            dict(
+                from_logits=from_logits,
+                ignore_index=ignore_index,
+                class_weights=class_weights,
+                sparse=sparse,
+                batch=batch,
+                data_format=data_format,
+            ),
+            **kwargs,
         )
-        dice = Dice(smooth=smooth, empty=empty, squared=squared, background=background, **shared)
-        other = CrossEntropy(label_smoothing=label_smoothing, **shared)
-        super().__init__([dice, other], weights, **kwargs)
-
-    def get_config(self) -> dict:
-        dice, other = (loss.get_config() for loss in self.losses)
-        del dice["log"]
-        return {**other, **dice, "name": self.name, "weights": self.weights}

@@ -4,13 +4,12 @@ from typing import Any
 
 import keras
 
-from keras_resnet.learning.losses.compound import Compound
-from keras_resnet.learning.losses.dice import Dice
+from keras_resnet.learning.losses.dice_compound import DiceCompound
 from keras_resnet.learning.losses.focal import Focal
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class DiceFocal(Compound):
+class DiceFocal(DiceCompound):
     """`w1 Dice + w2 Focal`.
 
     Args:
@@ -45,20 +44,18 @@ class DiceFocal(Compound):
         data_format: str | None = None,
         **kwargs: Any,
     ):
-        shared = dict(
-            from_logits=from_logits,
-            ignore_index=ignore_index,
-            class_weights=class_weights,
-            sparse=sparse,
-            batch=batch,
-            data_format=data_format,
-            **{key: kwargs[key] for key in ("reduction", "dtype") if key in kwargs},
+        super().__init__(
+            Focal,
+            dict(gamma=gamma, alpha=alpha, softmax=softmax),
+            weights,
+            dict(smooth=smooth, empty=empty, squared=squared, background=background),
+            dict(
+                from_logits=from_logits,
+                ignore_index=ignore_index,
+                class_weights=class_weights,
+                sparse=sparse,
+                batch=batch,
+                data_format=data_format,
+            ),
+            **kwargs,
         )
-        dice = Dice(smooth=smooth, empty=empty, squared=squared, background=background, **shared)
-        other = Focal(gamma=gamma, alpha=alpha, softmax=softmax, **shared)
-        super().__init__([dice, other], weights, **kwargs)
-
-    def get_config(self) -> dict:
-        dice, other = (loss.get_config() for loss in self.losses)
-        del dice["log"]
-        return {**other, **dice, "name": self.name, "weights": self.weights}

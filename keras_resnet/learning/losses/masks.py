@@ -57,6 +57,19 @@ def check_shapes(true_shape: tuple, pred_shape: tuple, sparse: bool, data_format
     )
 
 
+def values_of(masks: Any) -> np.ndarray | None:
+    """What may be looked at without waiting for a device: NumPy arrays, and what is none yet; `None` of tensors."""
+    return None if hasattr(masks, "shape") and not isinstance(masks, np.ndarray) else np.asarray(masks)
+
+
+def check_values(masks: np.ndarray, channels: int, sparse: bool, ignore_index: int | None, data_format: str) -> None:
+    """Raises where masks for a network of so many channels hold what is no label, or no share."""
+    if sparse:
+        check_masks(masks, label_count(channels), ignore_index)
+    else:
+        check_shares(masks, data_format, ignore_index is not None and channels > 1)
+
+
 def check_masks(masks: Any, classes: int, ignore_index: int | None = None) -> None:
     """Raises where integer masks hold what is no label; for a look at a data set before training on it.
 

@@ -33,9 +33,23 @@ class OverlapLoss(DenseLoss):
         squared: bool = False,
         background: bool = True,
         log: bool = False,
+        from_logits: bool = True,
+        ignore_index: int | None = None,
+        class_weights: Any = None,
+        sparse: bool = True,
+        batch: bool = True,
+        data_format: str | None = None,
         **kwargs: Any,
     ):
-        super().__init__(**kwargs)
+        super().__init__(
+            from_logits=from_logits,
+            ignore_index=ignore_index,
+            class_weights=class_weights,
+            sparse=sparse,
+            batch=batch,
+            data_format=data_format,
+            **kwargs,
+        )
         check_number("smooth", smooth, 0)
         check_choice("empty", empty, EMPTY)
         check_flag("squared", squared)

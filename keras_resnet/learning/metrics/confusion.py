@@ -21,8 +21,32 @@ class ConfusionMetric(LabelMetric):
             each class measured in each image.
     """
 
-    def __init__(self, classes: int, empty: str = "skip", average: str = "classes", **kwargs: Any):
-        super().__init__(classes, **kwargs)
+    default_name: str | None = None  # where Keras would make a bad one of the class's
+
+    def __init__(
+        self,
+        classes: int,
+        ignore_index: int | None = None,
+        background: bool = True,
+        empty: str = "skip",
+        average: str = "classes",
+        from_logits: bool = True,
+        threshold: float = 0.5,
+        sparse: bool = True,
+        data_format: str | None = None,
+        **kwargs: Any,
+    ):
+        kwargs["name"] = kwargs.get("name") or self.default_name
+        super().__init__(
+            classes,
+            ignore_index=ignore_index,
+            background=background,
+            from_logits=from_logits,
+            threshold=threshold,
+            sparse=sparse,
+            data_format=data_format,
+            **kwargs,
+        )
         check_choice("empty", empty, ("skip", "one"))
         check_choice("average", average, ("classes", "pixels", "images"))
         self.empty = empty

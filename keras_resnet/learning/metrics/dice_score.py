@@ -23,31 +23,5 @@ class DiceScore(ConfusionMetric):
     Source: Dice 1945, doi:10.2307/1932409.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        ignore_index: int | None = None,
-        background: bool = True,
-        empty: str = "skip",
-        average: str = "classes",
-        from_logits: bool = True,
-        threshold: float = 0.5,
-        sparse: bool = True,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ):
-        super().__init__(
-            classes,
-            ignore_index=ignore_index,
-            background=background,
-            empty=empty,
-            average=average,
-            from_logits=from_logits,
-            threshold=threshold,
-            sparse=sparse,
-            data_format=data_format,
-            **kwargs,
-        )
-
     def score(self, tp: Any, fp: Any, fn: Any) -> Any:
         return 2 * tp / (2 * tp + fp + fn)

@@ -23,32 +23,7 @@ class IoU(ConfusionMetric):
     Source: Everingham et al. 2010, doi:10.1007/s11263-009-0275-4, section 4.
     """
 
-    def __init__(
-        self,
-        classes: int,
-        ignore_index: int | None = None,
-        background: bool = True,
-        empty: str = "skip",
-        average: str = "classes",
-        from_logits: bool = True,
-        threshold: float = 0.5,
-        sparse: bool = True,
-        data_format: str | None = None,
-        **kwargs: Any,
-    ):
-        kwargs["name"] = kwargs.get("name") or "iou"  # Keras would make io_u of it
-        super().__init__(
-            classes,
-            ignore_index=ignore_index,
-            background=background,
-            empty=empty,
-            average=average,
-            from_logits=from_logits,
-            threshold=threshold,
-            sparse=sparse,
-            data_format=data_format,
-            **kwargs,
-        )
+    default_name = "iou"  # Keras would make io_u of it
 
     def score(self, tp: Any, fp: Any, fn: Any) -> Any:
         return tp / (tp + fp + fn)

@@ -8,7 +8,7 @@ import numpy as np
 from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import check_count, check_flag, check_number
 from keras_resnet.learning.losses.dense_loss import check_ignore_index
-from keras_resnet.learning.losses.masks import check_masks, check_shapes, check_shares, label_count, read_pixels
+from keras_resnet.learning.losses.masks import check_masks, check_shapes, check_values, label_count, read_pixels, values_of
 
 
 class LabelMetric(keras.metrics.Metric):
@@ -75,7 +75,7 @@ class LabelMetric(keras.metrics.Metric):
                 f"{type(self).__name__} counts pixels, so it takes no weights: pass it in `metrics`, not in `weighted_metrics`, and use "
                 "`ignore_index` for pixels that do not count."
             )
-        arrays = [None if hasattr(y, "shape") and not isinstance(y, np.ndarray) else np.asarray(y) for y in (y_true, y_pred)]
+        arrays = [values_of(y) for y in (y_true, y_pred)]
         y_true, y_pred = (keras.ops.convert_to_tensor(y if array is None else array) for y, array in zip((y_true, y_pred), arrays))
         y_true = _plain(y_true)
         data_format, stray = self.data_format, None
@@ -90,10 +90,8 @@ class LabelMetric(keras.metrics.Metric):
                 f"`y_pred` must have {self.classes} channels{' or 1' * (self.classes == 2)} ({data_format}), as classes={self.classes}. "
                 f"Received: y_pred of {tuple(y_pred.shape)}."
             )
-        if arrays[0] is not None and self.sparse:
-            check_masks(arrays[0], self.classes, self.ignore_index)
-        elif arrays[0] is not None:
-            check_shares(arrays[0], data_format, self.ignore_index is not None and channels > 1)
+        if arrays[0] is not None:
+            check_values(arrays[0], channels, self.sparse, self.ignore_index, data_format)
         pixels = read_pixels(y_true, keras.ops.cast(y_pred, "float32"), self.sparse, self.ignore_index, data_format)
         keep = pixels.valid[..., 0] > 0
         if channels == 1:

@@ -1,0 +1,55 @@
+"""The other end of `PadToMultiple`: a map cut to the size that the image had."""
+
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import ConfiguredLayer
+from keras_resnet.layers.pad_to_multiple import check_rank, spatial_axes
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class CropTo(ConfiguredLayer):
+    """`CropTo()([x, like])` is `x`, cut at the far sides to the height and width (and depth) of `like`.
+
+    Args:
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+
+    Input shape: two batches of images, or of volumes, `(n, height, width, channels)`, of which the first is nowhere smaller; or channels
+    first. Output shape: the sides of the second, the channels of the first.
+
+    Raises:
+        ValueError: at an argument outside what is listed, inputs of another rank, or where the first is known to be smaller.
+    """
+
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.keep(locals())
+
+    def build(self, input_shape: Any) -> None:
+        if len(input_shape) != 2 or not all(isinstance(shape, (tuple, list)) for shape in input_shape):
+            raise ValueError(f"CropTo takes two inputs, [x, like]. Received: shape={input_shape}.")
+        x, like = input_shape
+        check_rank(self, x)
+        axes = spatial_axes(len(x), self.data_format)
+        if len(x) != len(like) or any(None not in (x[axis], like[axis]) and x[axis] < like[axis] for axis in axes):
+            raise ValueError(f"The first input of CropTo must be nowhere smaller than the second. Received: shapes {x} and {like}.")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        x, like = inputs
+        sizes, whole = keras.ops.shape(like), keras.ops.shape(x)
+        axes = spatial_axes(len(x.shape), self.data_format)
+        if all(isinstance(whole[axis], int) and whole[axis] == sizes[axis] for axis in axes):
+            return x
+        return x[tuple(slice(sizes[axis]) if axis in axes else slice(None) for axis in range(len(x.shape)))]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        x, like = input_shape
+        shape = list(like)
+        for axis in {0, 1 if self.data_format == "channels_first" else len(shape) - 1}:
+            shape[axis] = x[axis]
+        return tuple(shape)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -1,0 +1,64 @@
+"""Images of any size for a network that halves them: enlarged at the far sides until each halving comes out even."""
+
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import ConfiguredLayer, check_count
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class PadToMultiple(ConfiguredLayer):
+    """Repeats the last pixels at the far sides of images or volumes until every side is a multiple of `multiple`.
+
+    The edge is repeated, not zero: a border of zeros would be an edge that the picture does not have. `CropTo` takes it off again.
+
+    Args:
+        multiple: in pixels, at least 1.
+        data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
+
+    Input shape: `(n, height, width, channels)` or `(n, depth, height, width, channels)`, or channels first; sides of at least 1.
+    Output shape: the same with each side rounded up.
+
+    Raises:
+        ValueError: at an argument outside what is listed, or an input of another rank.
+    """
+
+    def __init__(self, multiple: int, data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        check_count("multiple", multiple)
+        self.keep(locals())
+
+    def build(self, input_shape: tuple) -> None:
+        check_rank(self, input_shape)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        x = inputs
+        for axis in spatial_axes(len(x.shape), self.data_format):
+            old = keras.ops.shape(x)[axis]
+            if isinstance(old, int) and old % self.multiple == 0:
+                continue
+            new = -(-old // self.multiple) * self.multiple
+            x = keras.ops.take(x, keras.ops.minimum(keras.ops.arange(new), old - 1), axis)
+        return x
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        shape = list(input_shape)
+        for axis in spatial_axes(len(shape), self.data_format):
+            shape[axis] = None if shape[axis] is None else -(-shape[axis] // self.multiple) * self.multiple
+        return tuple(shape)
+
+
+def spatial_axes(ndim: int, data_format: str) -> range:
+    """Axes of the sides of images (`ndim` 4) or volumes (5)."""
+    return range(2, ndim) if data_format == "channels_first" else range(1, ndim - 1)
+
+
+def check_rank(layer: keras.layers.Layer, shape: tuple) -> None:
+    """Raises unless this is the shape of a batch of images or of volumes."""
+    if len(shape) not in (4, 5):
+        raise ValueError(
+            f"{type(layer).__name__} takes images, (n, height, width, channels), or volumes, (n, depth, height, width, channels), or "
+            f"either with the channels first. Received: shape={tuple(shape)}."
+        )
