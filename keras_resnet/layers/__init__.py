@@ -13,6 +13,7 @@ from keras_resnet.layers.dense_block import DenseBlock
 from keras_resnet.layers.dense_layer import DenseLayer
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
+from keras_resnet.layers.full_scale_block import FullScaleBlock
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.group_normalization import GroupNormalization
 from keras_resnet.layers.initializer import HeNormal
@@ -25,6 +26,7 @@ from keras_resnet.layers.pad_to_multiple import PadToMultiple
 from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
+from keras_resnet.layers.presence_gate import PresenceGate
 from keras_resnet.layers.residual import Residual
 from keras_resnet.layers.scaled_standardized_conv import ScaledStandardizedConv2D
 from keras_resnet.layers.scse import ScSE
@@ -37,6 +39,7 @@ from keras_resnet.layers.token_map import TokenMap
 from keras_resnet.layers.tokens import Tokens
 from keras_resnet.layers.transformer_block import TransformerBlock
 from keras_resnet.layers.transition import Transition
+from keras_resnet.layers.upsample_to import UpsampleTo
 
 __all__ = [
     "Attention",
@@ -53,6 +56,7 @@ __all__ = [
     "DenseLayer",
     "DropBlock2D",
     "EfficientChannelAttention",
+    "FullScaleBlock",
     "GlobalAveragePooling2D",
     "GroupNormalization",
     "HeNormal",
@@ -64,6 +68,7 @@ __all__ = [
     "PatchStem",
     "PreActBasicBlock",
     "PreActBottleneck",
+    "PresenceGate",
     "Residual",
     "ScSE",
     "ScaledStandardizedConv2D",
@@ -76,4 +81,5 @@ __all__ = [
     "Tokens",
     "TransformerBlock",
     "Transition",
+    "UpsampleTo",
 ]
