@@ -10,7 +10,7 @@ from keras_resnet.learning import losses, metrics
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.models.features import feature_info, features
 from keras_resnet.models.profile import profile
-from keras_resnet.segmentation import UNet, UNetPlusPlus
+from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet, UNetPlusPlus
 from keras_resnet.vision.labels import decode_predictions
 from keras_resnet.vision.preprocessing import Preprocessing, preprocessing
 from keras_resnet.vision.segmentation_plot import plot_segmentation
@@ -23,6 +23,8 @@ globals().update(CONSTRUCTORS)  # ResNet18, ResNet50, ..., Plain56: one for each
 
 __version__ = "0.1.0"
 __all__ = [
+    "FPN",
+    "DeepLabV3Plus",
     "Preprocessing",
     "UNet",
     "UNetPlusPlus",

@@ -1,4 +1,4 @@
-"""Joins the U-Nets with the zoo: a decoder on an encoder that is named, with or without published weights."""
+"""Joins networks for dense prediction with the zoo: a decoder on an encoder that is named, with or without published weights."""
 
 import inspect
 import os
@@ -7,7 +7,9 @@ from typing import Any
 
 import keras
 
+from keras_resnet.models.deeplab import deeplab_v3_plus
 from keras_resnet.models.densenet import cifar_densenet, densenet
+from keras_resnet.models.fpn import fpn
 from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.weights import load
 from keras_resnet.zoo import ZOO, create_model
@@ -17,23 +19,28 @@ _OF_ENCODER = """encoder: one of `list_models()`, such as `"resnet34"`, with wei
         encoder_weights: as `weights` in `create_model`: `None` for random ones, `"imagenet"`, a tag, a file. A named encoder's.
         weights: a file for the whole network, as in `load_weights`: segmentation_models.pytorch's `.safetensors` too; or `None`.
         input_shape: of an image, without the batch; height and width may be `None`. A named encoder's.
-        data_format, dtype: as in the encoder's builder. A named encoder's.
+        output_stride, data_format, dtype: as in the encoder's builder. A named encoder's.
         """
 
 
-def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
-    """`builder` with an encoder by name, as a real function for `help()` and for editors."""
+def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | None = None) -> Callable[..., keras.Model]:
+    """`builder` with an encoder by name, of output stride `stride`, as a real function for `help()` and for editors."""
 
     def construct(
         encoder: str | keras.Model = "resnet34",
         encoder_weights: Any = None,
         weights: str | os.PathLike | None = None,
         input_shape: Sequence | None = None,
+        output_stride: int | None = None,
         data_format: str | None = None,
         dtype: Any = None,
         **settings: Any,
     ) -> keras.Model:
-        of_encoder = dict(encoder_weights=encoder_weights, input_shape=input_shape, data_format=data_format, dtype=dtype)
+        if output_stride is None and _strides(encoder):
+            output_stride = stride
+        of_encoder = dict(
+            encoder_weights=encoder_weights, input_shape=input_shape, output_stride=output_stride, data_format=data_format, dtype=dtype
+        )
         allowed = inspect.signature(builder).parameters
         unknown = [one for one in settings if one not in allowed]
         if unknown:
@@ -49,7 +56,9 @@ def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., 
 
     own = [p.replace(kind=p.KEYWORD_ONLY) for key, p in inspect.signature(builder).parameters.items() if key != "encoder"]
     signature = inspect.signature(construct)
-    given = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+    given = [
+        p.replace(default=stride) if p.name == "output_stride" else p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD
+    ]
     construct.__signature__ = signature.replace(parameters=[*given, *own])  # type: ignore[attr-defined]
     construct.__name__ = construct.__qualname__ = name
     construct.__module__ = "keras_resnet"
@@ -59,6 +68,12 @@ def _segmenter(name: str, builder: Callable[..., keras.Model]) -> Callable[..., 
         f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
     )
     return construct
+
+
+def _strides(encoder: Any) -> bool:
+    """Whether an encoder is named that can have less stride than its usual one."""
+    name = encoder.partition(".")[0] if isinstance(encoder, str) else None
+    return name in ZOO and "output_stride" in inspect.signature(ZOO[name].builder).parameters
 
 
 def _encoder(encoder: Any, settings: dict) -> keras.Model:
@@ -71,11 +86,12 @@ def _encoder(encoder: Any, settings: dict) -> keras.Model:
     name = encoder.partition(".")[0] if isinstance(encoder, str) else encoder
     dense = name in ZOO and ZOO[name].builder in (densenet, cifar_densenet)
     settings = dict(settings)
-    weights, shape = settings.pop("encoder_weights"), settings.pop("input_shape")
-    if shape is not None:
-        settings["input_shape"] = shape
+    weights = settings.pop("encoder_weights")
+    settings = {key: value for key, value in settings.items() if value is not None}
     return create_model(encoder, weights, include_top=False, **settings, **({"as_encoder": True} if dense else {}))
 
 
 UNet = _segmenter("UNet", unet)
 UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus)
+FPN = _segmenter("FPN", fpn)
+DeepLabV3Plus = _segmenter("DeepLabV3Plus", deeplab_v3_plus, stride=16)

@@ -19,7 +19,24 @@ FLOORS = (
 )  # from the lowest; then the package's own page
 READER = ("keras_resnet.weights.read_pickle", "torch")  # PyTorch's own files are read by its restricted reader alone
 ABOVE = {"training", "applications", "benchmarks", "tests"}
-FAMILIES = {"resnet", "preresnet", "normfree", "cifar", "densenet", "vit", "unet", "unet3plus", "fc_densenet"}
+FAMILIES = {
+    "resnet",
+    "preresnet",
+    "normfree",
+    "cifar",
+    "densenet",
+    "vit",
+    "unet",
+    "unet3plus",
+    "fc_densenet",
+    "fpn",
+    "deeplab",
+    "attention_unet",
+    "nested_unet",
+    "nnunet",
+    "plain_unet",
+    "resunet",
+}
 VAGUE = {"utils", "util", "common", "misc", "helpers", "helper", "base"}
 LINES = 350  # of any file: about 200 is meant
 

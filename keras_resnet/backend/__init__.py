@@ -14,19 +14,25 @@ choice.check()
 
 import keras
 
-from keras_resnet.backend import counting, geometry, reference
+from keras_resnet.backend import counting, geometry, reference, volumes
 from keras_resnet.backend.counting import record, recording
 
 __all__ = [
     "FoldedKernel",
     "add_relu",
     "adopt",
+    "average_pool",
     "average_pool2d",
+    "average_pool3d",
     "batch_norm_inference",
     "batch_norm_training",
     "blur_pool2d",
+    "conv",
     "conv2d",
+    "conv3d",
     "conv_norm_inference",
+    "conv_transpose",
+    "depth_to_space",
     "dense",
     "geometry",
     "global_average_pool2d",
@@ -34,7 +40,9 @@ __all__ = [
     "inner_format",
     "kept",
     "layer_norm",
+    "max_pool",
     "max_pool2d",
+    "max_pool3d",
     "prepare_kernel",
     "prepare_optimizer",
     "record",
@@ -45,7 +53,9 @@ __all__ = [
     "self_attention",
     "standardize_kernel",
     "turn",
+    "upsample",
     "upsample2d",
+    "upsample3d",
     "use_reference",
 ]
 
@@ -76,7 +86,7 @@ def use_reference() -> Iterator[None]:
 
 
 def _choose(name: str) -> Callable:
-    plain = getattr(reference, name)
+    plain = getattr(reference, name, None) or getattr(volumes, name)
     fast = getattr(_twin, name, plain)
     count = counting.COUNTS.get(name)
     if fast is plain and count is None:
@@ -97,10 +107,14 @@ FoldedKernel = getattr(_twin, "FoldedKernel", reference.FoldedKernel)
 add_relu = _choose("add_relu")
 adopt = getattr(_twin, "adopt", reference.adopt)
 average_pool2d = _choose("average_pool2d")
+average_pool3d = _choose("average_pool3d")
 batch_norm_inference = _choose("batch_norm_inference")
 batch_norm_training = _choose("batch_norm_training")
 blur_pool2d = _choose("blur_pool2d")
 conv2d = _choose("conv2d")
+conv3d = _choose("conv3d")
+conv_transpose = _choose("conv_transpose")
+depth_to_space = _choose("depth_to_space")
 dense = _choose("dense")
 global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
@@ -110,7 +124,9 @@ layer_norm = _choose("layer_norm")
 standardize_kernel = _choose("standardize_kernel")
 turn = _choose("turn")
 upsample2d = _choose("upsample2d")
+upsample3d = _choose("upsample3d")
 max_pool2d = _choose("max_pool2d")
+max_pool3d = _choose("max_pool3d")
 prepare_kernel = _choose("prepare_kernel")
 prepare_optimizer = _choose("prepare_optimizer")
 remat = _choose("remat")
@@ -119,14 +135,30 @@ scans = hasattr(_twin, "scan")
 self_attention = _choose("self_attention")
 
 
+def _by_rank(of_images: Callable, of_volumes: Callable) -> Callable:
+    """One name for the same operation of images and of volumes."""
+
+    def operation(x, *args, **kwargs):
+        return (of_images if len(x.shape) == 4 else of_volumes)(x, *args, **kwargs)
+
+    operation.__doc__ = of_images.__doc__
+    return operation
+
+
+average_pool = _by_rank(average_pool2d, average_pool3d)
+conv = _by_rank(conv2d, conv3d)
+max_pool = _by_rank(max_pool2d, max_pool3d)
+upsample = _by_rank(upsample2d, upsample3d)
+
+
 def conv_norm_inference(
     x: Any,
     kernel: Any,
     bias: Any,
     norm: tuple | None,
-    strides: geometry.Pair,
+    strides: geometry.Numbers,
     padding: geometry.Padding,
-    dilation: geometry.Pair,
+    dilation: geometry.Numbers,
     data_format: str,
     relu: bool = False,
     add: Any = None,
@@ -140,11 +172,11 @@ def conv_norm_inference(
         add: a tensor of the output's shape, or `None`.
         memory: where a twin may keep folded kernels, a `FoldedKernel`.
     """
-    if memory is not None and _fold is not None and not _reference_forced and counting.open_recording is None:
+    if len(x.shape) == 4 and memory is not None and _fold is not None and not _reference_forced and counting.open_recording is None:
         y = _fold(x, kernel, bias, norm, strides, padding, dilation, data_format, relu, add, memory)
         if y is not None:
             return y
-    y = conv2d(x, kernel, bias, strides, padding, dilation, data_format)
+    y = conv(x, kernel, bias, strides, padding, dilation, data_format)
     if norm is not None:
         y = batch_norm_inference(y, *norm, axis=1 if data_format == "channels_first" else -1)
     return add_relu(y, add, relu)

@@ -70,7 +70,11 @@ def size(x: Any) -> int:
 
 
 def _conv2d(y: Any, x: Any, kernel: Any, *args: Any, **kwargs: Any) -> dict[str, int]:
-    return dict(macs=size(y) * math.prod(int(length) for length in kernel.shape[:3]), outputs=size(y))
+    return dict(macs=size(y) * math.prod(int(length) for length in kernel.shape[:-1]), outputs=size(y))
+
+
+def _conv_transpose(y: Any, x: Any, kernel: Any, *args: Any, **kwargs: Any) -> dict[str, int]:
+    return dict(macs=size(x) * math.prod(int(length) for length in kernel.shape[:-1]), outputs=size(y))
 
 
 def _batch_norm(y: Any, x: Any, gamma: Any = None, *args: Any, **kwargs: Any) -> dict[str, int]:
@@ -101,6 +105,8 @@ def _standardize(y: Any, kernel: Any, gain: Any = None, *args: Any, **kwargs: An
 # By the name of the operation; the others are free in both conventions: pools, sums and activations.
 COUNTS: dict[str, Callable[..., dict[str, int]]] = {
     "conv2d": _conv2d,
+    "conv3d": _conv2d,
+    "conv_transpose": _conv_transpose,
     "batch_norm_inference": _batch_norm,
     "batch_norm_training": _batch_norm,
     "blur_pool2d": _blur,

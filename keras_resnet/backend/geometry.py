@@ -3,7 +3,8 @@
 import operator
 
 Pair = tuple[int, int]
-Padding = str | Pair
+Numbers = tuple[int, ...]  # one an axis: two of an image, three of a volume
+Padding = str | Numbers
 
 
 def pair(value: object, name: str, least: int) -> Pair:
@@ -16,6 +17,20 @@ def pair(value: object, name: str, least: int) -> Pair:
     if min(first, second) < least or any(isinstance(item, bool) for item in items):
         raise ValueError(f"`{name}` must be an integer of at least {least}, or two of them. Received: {name}={value!r}.")
     return first, second
+
+
+def numbers(value: object, name: str, count: int, least: int) -> Numbers:
+    """`value` as `count` integers of at least `least`: one is repeated."""
+    items = tuple(value) if isinstance(value, (tuple, list)) else (value,) * count
+    if len(items) == 2 == count:
+        return pair(items, name, least)
+    try:
+        found = tuple(operator.index(item) for item in items)  # type: ignore[arg-type]
+    except TypeError:
+        found = ()
+    if len(found) != count or min(found) < least or any(isinstance(item, bool) for item in items):
+        raise ValueError(f"`{name}` must be an integer of at least {least}, or {count} of them. Received: {name}={value!r}.")
+    return found
 
 
 def standardize_padding(padding: object) -> Padding:
@@ -42,11 +57,10 @@ def window_padding(size: int | None, window: int, stride: int, padding: str | in
     return int(padding), int(padding)
 
 
-def paddings(sizes: tuple, windows: Pair, strides: Pair, padding: Padding) -> tuple[Pair, Pair]:
-    """`window_padding` for height and width."""
-    each: tuple = (padding, padding) if isinstance(padding, str) else padding
-    height, width = (window_padding(*axis) for axis in zip(sizes, windows, strides, each, strict=True))
-    return height, width
+def paddings(sizes: tuple, windows: Numbers, strides: Numbers, padding: Padding) -> tuple[Pair, ...]:
+    """`window_padding` for each axis."""
+    each: tuple = (padding,) * len(sizes) if isinstance(padding, str) else padding
+    return tuple(window_padding(*axis) for axis in zip(sizes, windows, strides, each, strict=True))
 
 
 def output_size(size: int | None, window: int, stride: int, padding: str | int) -> int | None:
@@ -59,19 +73,26 @@ def output_size(size: int | None, window: int, stride: int, padding: str | int) 
     return (size + before + after - window) // stride + 1
 
 
-def window_output_shape(shape: tuple, channels: int | None, windows: Pair, strides: Pair, padding: Padding, data_format: str) -> tuple:
-    """Shape of a 4-D input after a window has passed over it; raises where nothing would be left."""
+def window_output_shape(
+    shape: tuple, channels: int | None, windows: Numbers, strides: Numbers, padding: Padding, data_format: str
+) -> tuple:
+    """Shape of images or volumes after a window has passed over them; raises where nothing would be left."""
     first = data_format == "channels_first"
-    sizes = tuple(shape[2:4]) if first else tuple(shape[1:3])
-    each: tuple = (padding, padding) if isinstance(padding, str) else padding
+    sizes = tuple(shape[2:]) if first else tuple(shape[1:-1])
+    each: tuple = (padding,) * len(sizes) if isinstance(padding, str) else padding
     out = tuple(output_size(*axis) for axis in zip(sizes, windows, strides, each, strict=True))
     if any(size is not None and size < 1 for size in out):
         raise ValueError(
-            f"An image of {sizes[0]}x{sizes[1]} is smaller than the window {windows[0]}x{windows[1]} with padding={padding!r}: "
+            f"An image of {by(sizes)} is smaller than the window {by(windows)} with padding={padding!r}: "
             "nothing is left. Pass a larger image or more padding."
         )
     count = channels if channels is not None else shape[1 if first else -1]
     return (shape[0], count, *out) if first else (shape[0], *out, count)
+
+
+def by(sizes: tuple) -> str:
+    """`(3, 4)` as "3x4"."""
+    return "x".join(map(str, sizes))
 
 
 def standardize_data_format(data_format: str | None, default: str) -> str:

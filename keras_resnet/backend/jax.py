@@ -10,7 +10,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from keras_resnet.backend import geometry, reference
+from keras_resnet.backend import geometry, reference, volumes
 
 
 def _on_cpu() -> bool:
@@ -24,8 +24,7 @@ def _dimensions(data_format: str) -> tuple[str, str, str]:
 
 
 def _sizes(x, data_format):
-    height, width = reference.spatial_axes(data_format)
-    return x.shape[height], x.shape[width]
+    return tuple(x.shape[axis] for axis in reference.spatial_axes(data_format, x.ndim))
 
 
 def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1), data_format="channels_last"):
@@ -45,6 +44,17 @@ def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1
         numbers = _dimensions(data_format)
         y = lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups)
     return y if bias is None else y + reference.channel_shape(jnp.asarray(bias, y.dtype), 4, 1 if first else -1)
+
+
+def conv3d(x, kernel, bias=None, strides=(1, 1, 1), padding="valid", dilation=(1, 1, 1), data_format="channels_last"):
+    """As a product where the window is one pixel, whose gradients XLA is slow at otherwise."""
+    if tuple(kernel.shape[:3]) != (1, 1, 1) or x.shape[1 if data_format == "channels_first" else -1] != kernel.shape[3] or not _on_cpu():
+        return volumes.conv3d(x, kernel, bias, strides, padding, dilation, data_format)
+    if not isinstance(padding, str):
+        x = reference.pad2d(x, tuple((pixels, pixels) for pixels in padding), data_format)
+    x = reference.turn(x, data_format, "channels_last")[:, :: strides[0], :: strides[1], :: strides[2]]
+    y = reference.add_bias(x @ jnp.asarray(kernel, x.dtype)[0, 0, 0], bias, "channels_last")
+    return reference.turn(y, "channels_last", data_format)
 
 
 def _by_products(x, kernel, strides, pads) -> bool:
@@ -188,11 +198,14 @@ def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
         return lax.reduce_window(x, lowest, lax.max, around(pool_size, 1), around(strides, 1), around(pads, (0, 0)))
     wide = x.astype(_wide(x.dtype))
     padded = jnp.pad(wide, around(pads, (0, 0)), constant_values=lowest) if any(map(any, pads)) else wide
-    pixels = _places(padded, pool_size, strides, reference.spatial_axes(data_format))
+    pixels = _places(padded, pool_size, strides, reference.spatial_axes(data_format, x.ndim))
     best = next(pixels)
     for pixel in pixels:  # the first of equals gets the gradient, as everywhere else; NaN wins
         best = jnp.where((pixel > best) | jnp.isnan(pixel), pixel, best)
     return best.astype(x.dtype)
+
+
+max_pool3d = max_pool2d
 
 
 def kept(variable):
@@ -238,9 +251,14 @@ def _recomputed_forward(function, *tensors):
 def _recomputed_backward(function, tensors, upstream):
     gradient = jax.tree.leaves(upstream)[0].ravel()
     anchor = gradient[0] if gradient.size else jnp.zeros(())
-    nothing = jnp.where(anchor == anchor, 0.0, 1e-38)  # which XLA cannot know before it has the gradient; 1e-38 changes no number either
-    late = [x + nothing.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x for x in tensors]
-    return jax.vjp(function, *late)[1](upstream)
+
+    def differentiate(tensors, upstream):
+        return jax.vjp(function, *tensors)[1](upstream)
+
+    def spoilt(tensors, upstream):
+        return jax.tree.map(lambda g: jnp.full(g.shape, jnp.nan, g.dtype), jax.eval_shape(differentiate, tensors, upstream))
+
+    return jax.lax.cond(anchor == anchor, differentiate, spoilt, tensors, upstream)
 
 
 _recomputed.defvjp(_recomputed_forward, _recomputed_backward)

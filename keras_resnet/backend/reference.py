@@ -15,9 +15,9 @@ from keras_resnet.backend import geometry
 Tensor = Any
 
 
-def spatial_axes(data_format: str) -> tuple[int, int]:
-    """Axes of height and width."""
-    return (2, 3) if data_format == "channels_first" else (1, 2)
+def spatial_axes(data_format: str, ndim: int = 4) -> geometry.Numbers:
+    """Axes of height and width, of volumes (`ndim=5`) of depth, height and width."""
+    return tuple(range(2, ndim)) if data_format == "channels_first" else tuple(range(1, ndim - 1))
 
 
 def channel_shape(vector: Tensor, ndim: int, axis: int) -> Tensor:
@@ -28,7 +28,7 @@ def channel_shape(vector: Tensor, ndim: int, axis: int) -> Tensor:
 
 
 def pad2d(x: Tensor, pads: tuple, data_format: str, value: float = 0.0) -> Tensor:
-    """Pads height and width of `x` by `pads`, ((before, after), (before, after)) pixels, with `value`."""
+    """Pads height and width of `x`, or all three axes of volumes, by `pads`, ((before, after), ...) pixels, with `value`."""
     if not any(map(any, pads)):
         return x
     width = ((0, 0), (0, 0), *pads) if data_format == "channels_first" else ((0, 0), *pads, (0, 0))
@@ -41,10 +41,14 @@ def inner_format(data_format: str) -> str:
 
 
 def turn(x: Tensor, source: str, target: str) -> Tensor:
-    """`x` from one data format to the other."""
-    if source == target:
-        return x
-    return ops.transpose(x, (0, 3, 1, 2) if target == "channels_first" else (0, 2, 3, 1))
+    """`x`, images or volumes, from one data format to the other."""
+    return x if source == target else ops.transpose(x, turning(len(x.shape), target))
+
+
+def turning(ndim: int, target: str) -> geometry.Numbers:
+    """The order of axes that turns images or volumes into the format `target`."""
+    spatial = spatial_axes("channels_last" if target == "channels_first" else "channels_first", ndim)
+    return (0, ndim - 1, *spatial) if target == "channels_first" else (0, *spatial, 1)
 
 
 def adopt(values: Any, dtype: str | None) -> Tensor:
@@ -84,13 +88,16 @@ def conv2d(
         padding: `"valid"`, `"same"` (Keras's, heavier at the bottom and right), or pixels a side `(height, width)`.
     """
     if not isinstance(padding, str):
-        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format)
+        x = pad2d(x, tuple((pixels, pixels) for pixels in padding), data_format)
         padding = "valid"
-    y = ops.conv(x, ops.cast(kernel, x.dtype), strides, padding, data_format, dilation)
+    return add_bias(ops.conv(x, ops.cast(kernel, x.dtype), strides, padding, data_format, dilation), bias, data_format)
+
+
+def add_bias(y: Tensor, bias: Tensor | None, data_format: str) -> Tensor:
+    """Adds one number a channel."""
     if bias is None:
         return y
-    axis = 1 if data_format == "channels_first" else -1
-    return y + channel_shape(ops.cast(bias, y.dtype), 4, axis)
+    return y + channel_shape(ops.cast(bias, y.dtype), len(y.shape), 1 if data_format == "channels_first" else -1)
 
 
 def batch_statistics(
@@ -186,7 +193,7 @@ def max_pool2d(
 ) -> Tensor:
     """Largest value of each window; what is padded never wins."""
     if not isinstance(padding, str):
-        x = pad2d(x, ((padding[0],) * 2, (padding[1],) * 2), data_format, value=lowest(x.dtype))
+        x = pad2d(x, tuple((pixels, pixels) for pixels in padding), data_format, value=lowest(x.dtype))
         padding = "valid"
     return ops.max_pool(x, pool_size, strides, padding, data_format)
 
@@ -211,22 +218,6 @@ def global_average_pool2d(x: Tensor, data_format: str = "channels_last") -> Tens
     """Mean over height and width, `(n, channels)`; summed in float32, given in the type of `x`."""
     wide = ops.cast(x, keras.backend.result_type(x.dtype, "float32"))
     return ops.cast(ops.mean(wide, spatial_axes(data_format)), x.dtype)
-
-
-def upsample2d(x: Tensor, size: tuple, method: str = "nearest", data_format: str = "channels_last") -> Tensor:
-    """A map of the height and width `size`: `"nearest"` takes pixel `i * old // new`, `"bilinear"` weighs by the pixels' centres.
-
-    Both as `torch.nn.functional.interpolate` with its defaults. `size` holds integers or, while TensorFlow traces, tensors.
-    """
-    if method == "bilinear":
-        return ops.image.resize(x, size, "bilinear", antialias=False, data_format=data_format)
-    for axis, new in zip(spatial_axes(data_format), size, strict=True):
-        old = ops.shape(x)[axis]
-        if isinstance(old, int) and isinstance(new, int) and new % old == 0:
-            x = x if new == old else ops.repeat(x, new // old, axis)
-        else:
-            x = ops.take(x, ops.arange(new) * old // new, axis)
-    return x
 
 
 def layer_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float) -> Tensor:

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
 from keras_resnet.backend import geometry, reference
+from keras_resnet.backend.torch_volumes import average_pool3d, conv3d, conv_transpose, max_pool3d, upsample2d, upsample3d  # noqa: F401
 
 Tensor = torch.Tensor
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -23,9 +24,7 @@ def _enter(x: Tensor, data_format: str) -> Tensor:
 
 def turn(x: Tensor, source: str, target: str) -> Tensor:
     """A view: no copy."""
-    if source == target:
-        return x
-    return x.permute(0, 3, 1, 2) if target == "channels_first" else x.permute(0, 2, 3, 1)
+    return x if source == target else x.permute(reference.turning(x.ndim, target))
 
 
 def _leave(y: Tensor, data_format: str) -> Tensor:
@@ -54,8 +53,8 @@ def prepare_kernel(kernel: keras.Variable) -> None:
     operator time in ResNet-50 at batch 1, 32 px.
     """
     value = kernel.value
-    if isinstance(value, torch.Tensor) and value.ndim == 4 and not value.is_meta:
-        value.data = value.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+    if isinstance(value, torch.Tensor) and value.ndim in (4, 5) and not value.is_meta:
+        value.data = value.data.movedim(-1, 0).contiguous().movedim(0, -1)
 
 
 def prepare_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) -> None:
@@ -65,7 +64,7 @@ def prepare_optimizer(optimizer: keras.optimizers.Optimizer, variables: list) ->
     """
     kernels: dict[tuple, dict] = {}
     for kernel in variables:
-        if len(kernel.shape) == 4:
+        if len(kernel.shape) in (4, 5):
             kernels.setdefault(tuple(kernel.shape), {})[f"{kernel.path.replace('/', '_')}_"] = kernel
     for slot in optimizer.variables:
         for prefix, kernel in kernels.get(tuple(slot.shape), {}).items():
@@ -104,10 +103,10 @@ def batch_norm_training(
 
     The kernel moves copies of the statistics, so that a stateless call leaves the caller's tensors alone.
     """
-    fused = mask is None and not synchronized and x.ndim == 4 and axis % 4 in (1, 3) and x.dtype in _FLOATS
+    fused = mask is None and not synchronized and _is_map(x, axis)
     if not fused or x.numel() == x.shape[axis]:
         return reference.batch_norm_training(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, synchronized)
-    data_format = "channels_first" if axis % 4 == 1 else "channels_last"
+    data_format = "channels_first" if axis % x.ndim == 1 else "channels_last"
     mean, variance = moving_mean.value.clone(), moving_variance.value.clone()
     y = F.batch_norm(_enter(x, data_format), mean, variance, gamma, beta, True, 1.0 - momentum, epsilon)
     moving_mean.assign(mean)
@@ -116,10 +115,15 @@ def batch_norm_training(
 
 
 def batch_norm_inference(x, gamma, beta, mean, variance, epsilon, axis=-1):
-    if x.ndim != 4 or axis % 4 not in (1, 3) or x.dtype not in _FLOATS:
+    if not _is_map(x, axis):
         return reference.batch_norm_inference(x, gamma, beta, mean, variance, epsilon, axis)
-    data_format = "channels_first" if axis % 4 == 1 else "channels_last"
+    data_format = "channels_first" if axis % x.ndim == 1 else "channels_last"
     return _leave(F.batch_norm(_enter(x, data_format), mean, variance, gamma, beta, False, 0.0, epsilon), data_format)
+
+
+def _is_map(x: Tensor, axis: int) -> bool:
+    """Whether these are images or volumes that PyTorch's kernels of norms take."""
+    return x.ndim in (4, 5) and axis % x.ndim in (1, x.ndim - 1) and x.dtype in _FLOATS
 
 
 class FoldedKernel:
@@ -250,10 +254,6 @@ def average_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
     return reference.average_pool2d(x, pool_size, strides, padding, data_format)
 
 
-def upsample2d(x, size, method="nearest", data_format="channels_last"):
-    return _leave(F.interpolate(_enter(x, data_format), tuple(size), mode=method), data_format)
-
-
 def global_average_pool2d(x, data_format="channels_last"):
     """Sums bfloat16 in float32 registers; Keras copies the map to float32 first."""
     return x.mean(reference.spatial_axes(data_format))
@@ -282,15 +282,15 @@ def group_norm(x, gamma, beta, groups, epsilon, axis=-1):
     Beside Keras's layer in one run, two busy cores, batch 16, forward and with its gradient: 56x56x256 float32 257 and 776 to 139 and
     217 ms, bfloat16 347 and 946 to 26 and 145 ms; 14x14x1024 float32 16 and 97 to 2 and 17 ms, bfloat16 35 and 148 to 1 and 19 ms.
     """
-    if x.ndim != 4 or axis % 4 not in (1, 3) or x.dtype not in _FLOATS:
+    if not _is_map(x, axis):
         return reference.group_norm(x, gamma, beta, groups, epsilon, axis)
     if torch.is_grad_enabled() and not x.requires_grad:
         # Asked for the gradients by gamma and beta alone, PyTorch 2.13's channels-last kernel writes to an address that is none.
         return reference.group_norm(x, gamma, beta, groups, epsilon, axis)
-    data_format = "channels_first" if axis % 4 == 1 else "channels_last"
+    data_format = "channels_first" if axis % x.ndim == 1 else "channels_last"
     view = _enter(x, data_format)
     # That kernel takes the variance as E[x^2] - E[x]^2: around one of the group's own numbers a mean far from zero costs no digits.
-    first = view.detach()[:, :: view.shape[1] // groups, :1, :1]
+    first = view.detach()[(slice(None), slice(None, None, view.shape[1] // groups), *(slice(0, 1),) * (x.ndim - 2))]
     view = view - first.repeat_interleave(view.shape[1] // groups, 1)
     gamma, beta = (None if vector is None else vector.to(x.dtype) for vector in (gamma, beta))
     return _leave(F.group_norm(view, groups, gamma, beta, epsilon), data_format)

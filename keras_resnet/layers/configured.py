@@ -18,6 +18,8 @@ class ConfiguredLayer(keras.layers.Layer):
     A subclass's `__init__` ends in `self.keep(locals())`.
     """
 
+    takes_volumes = False  # whether the layer also takes volumes, whose shapes have one axis more
+    spatial_dims = 2  # of the input; 3 for volumes
     adapts_statistics = False  # whether batch normalization inside moves its statistics also where it is frozen
 
     def keep(self, arguments: dict) -> None:
@@ -60,15 +62,18 @@ class ConfiguredLayer(keras.layers.Layer):
         return backend.turn(y, self.inner_format, self.data_format)
 
     def expect(self, input_shape: tuple) -> int:
-        """The input's channels, which from now on are those of every input. Raises where it is no batch of images."""
-        if len(input_shape) != 4 or input_shape[self.channel_axis] is None:
+        """The input's channels, which from now on are those of every input. Raises where it is no batch of images (or volumes)."""
+        if len(input_shape) not in ((4, 5) if self.takes_volumes else (4,)) or input_shape[self.channel_axis] is None:
             order = "(n, channels, height, width)" if self.data_format == "channels_first" else "(n, height, width, channels)"
+            what = "images or volumes" if self.takes_volumes else "images"
+            order += f" (volumes: {order.replace('height', 'depth, height')})" if self.takes_volumes else ""
             raise ValueError(
-                f"{type(self).__name__} takes images of the shape {order}, of which only the channels must be known. "
+                f"{type(self).__name__} takes {what} of the shape {order}, of which only the channels must be known. "
                 f"Received: shape={tuple(input_shape)}."
             )
         channels = input_shape[self.channel_axis]
-        self.input_spec = keras.layers.InputSpec(ndim=4, axes={self.channel_axis: channels})
+        self.spatial_dims = len(input_shape) - 2
+        self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={self.channel_axis: channels})
         return channels
 
     def build_child(self, child: keras.layers.Layer, channels: int) -> None:
@@ -76,7 +81,8 @@ class ConfiguredLayer(keras.layers.Layer):
         first = self.inner_format == "channels_first"
         if self.adapts_statistics:
             child.adapts_statistics = True
-        child.build((None, channels, None, None) if first else (None, None, None, channels))
+        sizes = (None,) * self.spatial_dims
+        child.build((None, channels, *sizes) if first else (None, *sizes, channels))
 
     def finish_build(self) -> None:
         """Passes `trainable` on to children that did not exist when it was set, so that freezing before building holds."""

@@ -7,10 +7,8 @@ import keras
 from keras_resnet import backend
 from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number
-from keras_resnet.layers.conv_norm import conv_norm
-from keras_resnet.layers.convolution import Conv2D
-from keras_resnet.layers.initializer import HeNormal
-from keras_resnet.layers.normalization import check_norm, create_norm
+from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
+from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.scse import ScSE
 
 
@@ -77,21 +75,7 @@ class DecoderBlock(ConfiguredLayer):
                 self._attention[place - 1] = gate
         self._steps: list = []
         for place in (1, 2):
-            conv = Conv2D(
-                self.filters,
-                3,
-                padding=1,
-                use_bias=self.norm is None,
-                kernel_initializer=HeNormal(mode="fan_in"),
-                data_format=self.inner_format,
-                dtype=self.dtype_policy,
-                name=f"conv{place}",
-            )
-            self.build_child(conv, channels)
-            norm = create_norm(self, f"norm{place}", self.filters)
-            setattr(self, conv.name, conv)
-            setattr(self, f"norm{place}", norm)
-            self._steps.append((conv, norm))
+            self._steps.append(create_conv_norm(self, str(place), channels, self.filters))
             channels = self.filters
         self.finish_build()
 

@@ -8,9 +8,9 @@ import keras
 from keras_resnet import backend
 from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag
+from keras_resnet.layers.conv_stack import ConvStack
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.rematerialized import rematerialized
-from keras_resnet.layers.stem import Stem
 
 UPSAMPLINGS = ("nearest", "bilinear")
 
@@ -80,11 +80,9 @@ class FullScaleBlock(ConfiguredLayer):
         self.fuse = self._conv("fuse", len(channels) * self.filters, len(channels) * self.filters)
         self.finish_build()
 
-    def _conv(self, name: str, filters: int, channels: int) -> Stem:
-        child = Stem(
-            filters,
-            3,
-            1,
+    def _conv(self, name: str, filters: int, channels: int) -> ConvStack:
+        child = ConvStack(
+            (filters,),
             norm=self.norm,
             norm_momentum=self.norm_momentum,
             norm_epsilon=self.norm_epsilon,

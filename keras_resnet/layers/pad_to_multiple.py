@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
 
 
@@ -14,7 +15,7 @@ class PadToMultiple(ConfiguredLayer):
     The edge is repeated, not zero: a border of zeros would be an edge that the picture does not have. `CropTo` takes it off again.
 
     Args:
-        multiple: in pixels, at least 1.
+        multiple: in pixels, at least 1; one integer, or one an axis.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: `(n, height, width, channels)` or `(n, depth, height, width, channels)`, or channels first; sides of at least 1.
@@ -24,29 +25,36 @@ class PadToMultiple(ConfiguredLayer):
         ValueError: at an argument outside what is listed, or an input of another rank.
     """
 
-    def __init__(self, multiple: int, data_format: str | None = None, **kwargs: Any):
+    def __init__(self, multiple: Any, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        check_count("multiple", multiple)
+        if isinstance(multiple, (tuple, list)):
+            geometry.numbers(multiple, "multiple", len(multiple), 1)
+        else:
+            check_count("multiple", multiple)
         self.keep(locals())
 
     def build(self, input_shape: tuple) -> None:
         check_rank(self, input_shape)
+        self._multiples(len(input_shape))
         self.built = True
+
+    def _multiples(self, ndim: int) -> geometry.Numbers:
+        return geometry.numbers(self.multiple, "multiple", ndim - 2, 1)
 
     def call(self, inputs: Any) -> Any:
         x = inputs
-        for axis in spatial_axes(len(x.shape), self.data_format):
+        for axis, multiple in zip(spatial_axes(len(x.shape), self.data_format), self._multiples(len(x.shape)), strict=True):
             old = keras.ops.shape(x)[axis]
-            if isinstance(old, int) and old % self.multiple == 0:
+            if isinstance(old, int) and old % multiple == 0:
                 continue
-            new = -(-old // self.multiple) * self.multiple
+            new = -(-old // multiple) * multiple
             x = keras.ops.take(x, keras.ops.minimum(keras.ops.arange(new), old - 1), axis)
         return x
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = list(input_shape)
-        for axis in spatial_axes(len(shape), self.data_format):
-            shape[axis] = None if shape[axis] is None else -(-shape[axis] // self.multiple) * self.multiple
+        for axis, multiple in zip(spatial_axes(len(shape), self.data_format), self._multiples(len(shape)), strict=True):
+            shape[axis] = None if shape[axis] is None else -(-shape[axis] // multiple) * multiple
         return tuple(shape)
 
 

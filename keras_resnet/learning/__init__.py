@@ -1,5 +1,6 @@
 """Floor 4: what stands around a model in training: from what, what of it and how fast it learns. What serves one in use is in `vision`."""
 
+from keras_resnet.learning.deep_supervision import deep_supervision, inference_model
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.learning.layerwise import layerwise
 from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
@@ -7,4 +8,14 @@ from keras_resnet.learning.mask_mixing import cut_mix, mix_up
 from keras_resnet.learning.pair_augmentation import PairAugmentation
 from keras_resnet.learning.pairs import Pairs
 
-__all__ = ["LayerwiseOptimizer", "PairAugmentation", "Pairs", "cut_mix", "freeze", "layerwise", "mix_up"]
+__all__ = [
+    "LayerwiseOptimizer",
+    "PairAugmentation",
+    "Pairs",
+    "cut_mix",
+    "deep_supervision",
+    "freeze",
+    "inference_model",
+    "layerwise",
+    "mix_up",
+]

@@ -1,15 +1,16 @@
 """Fully convolutional DenseNets, "the hundred layers tiramisu": dense blocks on the way down and on the way up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_resnet.backend import geometry
-from keras_resnet.layers import Conv2D, CropTo, DenseBlock, HeNormal, Transition
+from keras_resnet.layers import Conv2D, ConvTranspose, CropTo, DenseBlock, HeNormal, Transition
 from keras_resnet.layers.configured import check_count, is_count
 from keras_resnet.layers.dense_layer import check_dense
-from keras_resnet.models.pixel_classifier import pixel_classifier, scores
+from keras_resnet.models.network import check_dtype, image_input
+from keras_resnet.models.pixel_head import pixel_head
 from keras_resnet.models.row import Row
 
 
@@ -91,38 +92,33 @@ def fc_densenet(
     def block(depth: int, name: str, keeps_input: bool = True) -> DenseBlock:
         return DenseBlock(depth, growth_rate, bottleneck=None, keeps_input=keeps_input, name=name, **shared)
 
-    def body(image: Any, head: Callable) -> Any:
-        start = HeNormal(mode="fan_in", distribution="uniform")
-        x = Conv2D(stem_width, 3, padding=1, kernel_initializer=start, name="stem", **formats)(image)
-        maps = []
-        for scale, depth in enumerate(depths[:scales], start=1):
-            maps.append(block(depth, f"down{scale}")(x))
-            x = Transition(1.0, pool="max", name=f"down{scale}_transition", **shared)(maps[-1])
-        x = block(depths[scales], "middle", keeps_input=False)(x)
-        for scale, depth in zip(range(scales, 0, -1), depths[scales + 1 :], strict=True):
-            x = _enlarge(x, scale, formats)
-            x = CropTo(name=f"up{scale}_crop", **formats)([x, maps[scale - 1]])
-            x = block(depth, f"up{scale}", keeps_input=scale == 1)([x, maps[scale - 1]])
-        return scores(head(x, "head"), classifier_activation, data_format, "scores")
+    check_dtype(dtype)
 
-    return pixel_classifier(
-        body,
-        1,
-        "uniform",
-        input_shape=input_shape,
+    image = image_input(None, input_shape, None, data_format)
+    x = Conv2D(stem_width, 3, padding=1, kernel_initializer=_start(), name="stem", **formats)(image)
+    maps = []
+    for scale, depth in enumerate(depths[:scales], start=1):
+        maps.append(block(depth, f"down{scale}")(x))
+        x = Transition(1.0, pool="max", name=f"down{scale}_transition", **shared)(maps[-1])
+    x = block(depths[scales], "middle", keeps_input=False)(x)
+    for scale, depth, made in zip(range(scales, 0, -1), depths[scales + 1 :], depths[scales:], strict=False):
+        x = ConvTranspose(made * growth_rate, 3, kernel_initializer=_start(), name=f"up{scale}_enlarge", **formats)(x)
+        x = CropTo(name=f"up{scale}_crop", **formats)([x, maps[scale - 1]])
+        x = block(depth, f"up{scale}", keeps_input=scale == 1)([x, maps[scale - 1]])
+    return pixel_head(
+        image,
+        x,
         classes=classes,
         classifier_activation=classifier_activation,
-        data_format=data_format,
-        dtype=dtype,
+        kernel_size=1,
+        kernel_initializer=_start(),
         name=name,
+        **formats,
     )
 
 
-def _enlarge(x: Any, scale: int, formats: dict) -> Any:
-    """A map of 2n + 1 pixels from one of n."""
-    filters = x.shape[1 if formats["data_format"] == "channels_first" else -1]
-    start = HeNormal(mode="fan_in", distribution="uniform")
-    return keras.layers.Conv2DTranspose(filters, 3, 2, kernel_initializer=start, name=f"up{scale}_enlarge", **formats)(x)
+def _start() -> HeNormal:
+    return HeNormal(mode="fan_in", distribution="uniform")
 
 
 TIRAMISU = "1611.09326"

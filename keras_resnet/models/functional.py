@@ -151,12 +151,24 @@ class Network(keras.Model):
             _name_publicly(config.get("optimizer"))
         return config
 
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
+        y, sample_weight = _for_each(y, y_pred), _for_each(sample_weight, y_pred)
+        return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
+        return super().compute_metrics(x, _for_each(y, y_pred), y_pred, _for_each(sample_weight, y_pred))
+
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         laid_out = getattr(self, "_laid_out", lambda: None)()
         if self.optimizer is not None and self.optimizer.built and self.optimizer is not laid_out:
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
+
+
+def _for_each(target: Any, outputs: Any) -> Any:
+    """One target for each of several named outputs, where one is given for all: a mask in deep supervision."""
+    return dict.fromkeys(outputs, target) if isinstance(outputs, dict) and not isinstance(target, dict) and target is not None else target
 
 
 def _settings(layer: Any) -> dict:

@@ -13,7 +13,7 @@ from keras_resnet.layers import Residual
 from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.models.walk import apply, image_shape, walk
 
-PRODUCTS = ("conv2d", "dense")  # those that count as depth
+PRODUCTS = ("conv2d", "conv3d", "conv_transpose", "dense")  # those that count as depth
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,11 +5,11 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers import Conv2D, DecoderBlock
-from keras_resnet.layers.configured import check_count, get_activation, is_count
+from keras_resnet.layers import DecoderBlock
+from keras_resnet.layers.configured import check_flag, is_count
 from keras_resnet.layers.decoder_block import check_decoder
-from keras_resnet.models.features import features
-from keras_resnet.models.functional import Network
+from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
+from keras_resnet.models.pixel_head import pixel_head
 
 WIDTHS = (256, 128, 64, 32, 16)
 
@@ -25,6 +25,7 @@ def unet(
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
+    deep_supervision: bool = False,
     classes: int = 1,
     classifier_activation: Any = None,
     name: str = "unet",
@@ -44,12 +45,16 @@ def unet(
         depth: how many of the encoder's maps are used, 3 to 5 in networks of four stages; what lies deeper is left out.
         widths: channels of the decoder's blocks, from the deepest; `None` for as many of (256, 128, 64, 32, 16) as the depth.
         upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
+        deep_supervision: whether the maps on the way up get heads too: the output is then `{"out": ..., "aux1": ..., "aux2": ...}`, from
+            the largest map, each enlarged to the image's size. `learning.deep_supervision` weighs their losses, and
+            `inference_model` leaves `"out"` alone.
         classes: number of outputs for each pixel.
         classifier_activation: `None` for logits, `"softmax"`, or `"sigmoid"`.
         name: of the model.
 
     Returns:
-        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first.
+        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first; with `deep_supervision`
+        to a dictionary of those.
 
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
@@ -57,14 +62,19 @@ def unet(
     Source: Ronneberger et al. 2015, arXiv:1505.04597; layout and weights of segmentation_models.pytorch's `Unet`, which leaves the size
     open in the same way: each block enlarges to the size of the map that it joins.
     """
-    maps = _maps(encoder, depth)
+    maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
     check_decoder(upsampling, attention, dropout, norm, norm_momentum, norm_epsilon)
+    check_flag("deep_supervision", deep_supervision)
     shared = _shared(encoder, upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
+    (image,) = encoder.inputs
     x, *skips = reversed(maps)
-    for place, (width, skip) in enumerate(zip(widths, [*skips, encoder.inputs[0]], strict=True), start=1):
+    made = []
+    for place, (width, skip) in enumerate(zip(widths, [*skips, image], strict=True), start=1):
         x = DecoderBlock(width, joins=place < len(widths), name=f"up{place}", **shared)([x, skip])
-    return _finished(encoder, x, classes, classifier_activation, name)
+        made.append(x)
+    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
+    return pixel_head(image, x, side_maps=made[-2::-1] if deep_supervision else (), **head)
 
 
 def unet_plus_plus(
@@ -78,6 +88,7 @@ def unet_plus_plus(
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
+    deep_supervision: bool = False,
     classes: int = 1,
     classifier_activation: Any = None,
     name: str = "unet_plus_plus",
@@ -87,20 +98,22 @@ def unet_plus_plus(
     Args: as `unet`'s. The dense skips have the encoder's channels.
 
     Returns:
-        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first.
+        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first; with `deep_supervision`
+        to a dictionary of those.
 
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
 
     Source: Zhou et al. 2018, arXiv:1807.10165; layout and weights of segmentation_models.pytorch's `UnetPlusPlus`.
     """
-    maps = _maps(encoder, depth)
+    maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
     check_decoder(upsampling, attention, dropout, norm, norm_momentum, norm_epsilon)
+    check_flag("deep_supervision", deep_supervision)
     shared = _shared(encoder, upsampling, attention, dropout, norm, norm_momentum, norm_epsilon, activation)
     axis = 1 if shared["data_format"] == "channels_first" else -1
-    deep, *skips = reversed(maps)
-    rows = [deep, *skips]
+    (image,) = encoder.inputs
+    rows = maps[::-1]
     made: dict[tuple[int, int], Any] = {}
     last = len(widths) - 1
     for step in range(last):
@@ -110,19 +123,11 @@ def unet_plus_plus(
             joined = [made[place, end] for place in range(start + 1, end + 1)] + [rows[end + 1]]
             width = widths[end] if start == 0 else rows[end + 1].shape[axis]
             made[start, end] = DecoderBlock(width, name=f"x_{start}_{end}", **shared)([below, *joined])
-    x = DecoderBlock(widths[last], joins=False, name=f"x_0_{last}", **shared)([made[0, last - 1], encoder.inputs[0]])
-    return _finished(encoder, x, classes, classifier_activation, name)
-
-
-def _maps(encoder: Any, depth: Any) -> list:
-    """The encoder's maps that are used, from the largest. Raises where there are fewer, or where they do not halve."""
-    if not isinstance(encoder, keras.Model):
-        raise ValueError(f"`encoder` must be a keras.Model, a network of keras_resnet without top. Received: {type(encoder).__name__}.")
-    maps = list(features(encoder, stem=True).values())
-    check_count("depth", depth)
-    if not 2 <= depth <= len(maps):
-        raise ValueError(f"`depth` must be from 2 to the {len(maps)} maps that {encoder.name!r} has. Received: depth={depth}.")
-    return maps[:depth]
+    x = DecoderBlock(widths[last], joins=False, name=f"x_0_{last}", **shared)([made[0, last - 1], image])
+    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
+    # All that was made at the size of the stem's map, of which each stands for a U-Net one level less deep.
+    sides = [made[start, last - 1] for start in range(last)]
+    return pixel_head(image, x, side_maps=sides if deep_supervision else (), **head)
 
 
 def _widths(widths: Any, count: int) -> tuple[int, ...]:
@@ -135,23 +140,4 @@ def _widths(widths: Any, count: int) -> tuple[int, ...]:
 def _shared(encoder: keras.Model, *settings: Any) -> dict[str, Any]:
     """Settings of each decoder block: those passed, and the encoder's own format and type."""
     names = ("upsampling", "attention", "dropout", "norm", "norm_momentum", "norm_epsilon", "activation")
-    stem = encoder.get_layer("stem")
-    return dict(zip(names, settings, strict=True), data_format=stem.data_format, dtype=stem.dtype_policy)
-
-
-def _finished(encoder: keras.Model, x: Any, classes: int, classifier_activation: Any, name: str) -> keras.Model:
-    check_count("classes", classes)
-    if classifier_activation is not None:
-        classifier_activation = get_activation("classifier_activation", classifier_activation)
-    stem = encoder.get_layer("stem")
-    x = Conv2D(
-        classes,
-        3,
-        padding=1,
-        activation=classifier_activation,
-        kernel_initializer="glorot_uniform",
-        data_format=stem.data_format,
-        dtype=stem.dtype_policy.variable_dtype,
-        name="head",
-    )(x)
-    return Network(encoder.inputs[0], x, name=name)
+    return {**dict(zip(names, settings, strict=True)), **encoder_form(encoder)}

@@ -1,16 +1,18 @@
 """UNet 3+: each step of the way up reads the maps of every scale."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_resnet.backend import geometry
-from keras_resnet.layers import Conv2D, FullScaleBlock, HeNormal, MaxPooling2D, PresenceGate, Stem, UpsampleTo
+from keras_resnet.layers import Conv2D, ConvStack, FullScaleBlock, HeNormal, MaxPooling2D, PresenceGate
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.layers.full_scale_block import UPSAMPLINGS
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.pixel_classifier import pixel_classifier, scores
+from keras_resnet.models.functional import Network
+from keras_resnet.models.network import check_dtype, image_input
+from keras_resnet.models.pixel_head import pixel_head
 from keras_resnet.models.row import Row
 
 
@@ -85,35 +87,32 @@ def unet3plus(
     formats: dict[str, Any] = dict(data_format=data_format, dtype=dtype)
     norms = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation, use_bias=use_bias, **formats)
 
-    def body(image: Any, head: Callable) -> Any:
-        maps: list = []
-        for scale, width in enumerate(widths, start=1):
-            x = MaxPooling2D(2, padding="same", name=f"down{scale}_pool", **formats)(maps[-1]) if maps else image
-            maps.append(Stem(width, 3, 1, deep=(width,), name=f"down{scale}", **norms)(x))
-        for scale in range(len(widths) - 1, 0, -1):
-            maps[scale - 1] = FullScaleBlock(skip_width, scale, upsampling, remat=remat, name=f"up{scale}", **norms)(maps)
-        outputs = {"out": head(maps[0], "head")}
-        for place, x in enumerate(maps[1:] if deep_supervision else (), start=1):
-            logits = head(x, f"aux{place}_head")
-            outputs[f"aux{place}"] = UpsampleTo(upsampling, data_format, dtype=logits.dtype, name=f"aux{place}_size")([logits, image])
-        outputs = {key: scores(x, classifier_activation, data_format, f"{key}_scores") for key, x in outputs.items()}
-        if guided:
-            presence = _presence(maps[-1], formats)
-            gates = {key: PresenceGate(data_format, dtype=x.dtype, name=f"{key}_gate") for key, x in outputs.items()}
-            outputs = {**{key: gate([outputs[key], presence]) for key, gate in gates.items()}, "presence": presence}
-        return outputs if len(outputs) > 1 else outputs["out"]
+    check_dtype(dtype)
 
-    return pixel_classifier(
-        body,
-        3,
-        "untruncated_normal",
-        input_shape=input_shape,
+    x = image = image_input(None, input_shape, None, data_format)
+    maps: list = []
+    for scale, width in enumerate(widths, start=1):
+        x = MaxPooling2D(2, padding="same", name=f"down{scale}_pool", **formats)(x) if maps else image
+        x = ConvStack((width, width), name=f"down{scale}", **norms)(x)
+        maps.append(x)
+    for scale in range(len(widths) - 1, 0, -1):
+        maps[scale - 1] = FullScaleBlock(skip_width, scale, upsampling, remat=remat, name=f"up{scale}", **norms)(maps)
+    model = pixel_head(
+        image,
+        maps[0],
         classes=classes,
         classifier_activation=classifier_activation,
-        data_format=data_format,
-        dtype=dtype,
+        side_maps=maps[1:] if deep_supervision else (),
         name=name,
+        **formats,
     )
+    if not guided:
+        return model
+    outputs = model.output if deep_supervision else {"out": model.output}
+    presence = _presence(maps[-1], formats)
+    for key, x in outputs.items():
+        outputs[key] = PresenceGate(data_format, dtype=x.dtype, name=f"{key}_gate")([x, presence])
+    return Network(image, {**outputs, "presence": presence}, name=name)
 
 
 def _presence(deepest: Any, formats: dict) -> Any:

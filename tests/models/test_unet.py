@@ -6,9 +6,9 @@ import pytest
 
 import keras_resnet
 from keras_resnet.segmentation import UNet, UNetPlusPlus
-from tests import tolerances
-from tests.arrays import as_numpy, normal, values
+from tests.arrays import as_numpy, normal
 from tests.check_layer import run
+from tests.models.dense_networks import check_learns_and_is_kept, count, small
 
 # Trainable parameters, as segmentation_models.pytorch 0.6.0 builds them.
 COUNTS = {
@@ -26,21 +26,6 @@ COUNTS = {
 }
 PLUS_PLUS = {"resnet18": 15_970_449, "resnet34": 26_078_609, "resnet50": 48_985_745, "densenet121": 30_072_273}
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
-
-
-def count(model: keras.Model) -> int:
-    return sum(int(np.prod(variable.shape)) for variable in model.trainable_variables)
-
-
-def small(builder=UNet, **settings) -> keras.Model:
-    """On an encoder of four stages of one block; the decoder is as narrow."""
-    size = settings.pop("size", None)
-    form = {key: settings.pop(key) for key in ("data_format", "dtype") if key in settings}
-    shape = (3, size, size) if form.get("data_format") == "channels_first" else (size, size, 3)
-    encoder = keras_resnet.models.resnet(
-        depths=(1, 1, 1, 1), widths=(8, 8, 12, 16), stem_width=8, block="basic", include_top=False, input_shape=shape, **form
-    )
-    return builder(encoder, **{"classes": 3, "widths": (16, 12, 8, 8, 4), **settings})
 
 
 @on_torch
@@ -79,31 +64,8 @@ def test_output_has_the_images_size(builder, size):
     ids=str,
 )
 def test_every_option_learns_and_is_kept(settings, tmp_path):
-    """A training step moves every variable; the `.keras` file, bfloat16 and channels first give the same."""
-    images = normal(4, 40, 40, 3)
-    masks = np.arange(4 * 40 * 40).reshape(4, 40, 40) % 3
-    model = small(size=40, **settings)
-    before = values(model)
-    model.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(images, masks, batch_size=4, verbose=0)
-    after = values(model)
     # A gate of one narrow channel may be shut for all four images.
-    still = [path for path in before if (before[path] == after[path]).all() and "seed" not in path and "/channel/fc" not in path]
-    assert still == []
-    logits = as_numpy(run(model, images))
-    model.save(tmp_path / "model.keras")
-    assert (as_numpy(run(keras.saving.load_model(tmp_path / "model.keras"), images)) == logits).all()
-    forms = [
-        (dict(dtype="mixed_bfloat16"), 5 * tolerances.LOGITS_BFLOAT16),
-        (dict(data_format="channels_first"), tolerances.LOGITS_FLOAT32),
-    ]
-    for form, tolerance in forms:
-        other = small(size=40, **settings, **form)
-        for new, old in zip(other.variables, model.variables, strict=True):
-            new.assign(old.value)
-        first = "data_format" in form
-        y = as_numpy(run(other, np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if first else images))
-        assert tolerances.difference(y.transpose(0, 2, 3, 1) if first else y, logits) < tolerance
+    check_learns_and_is_kept(lambda **form: small(size=40, **settings, **form), tmp_path, still=("/channel/fc",))
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "resnetv2_18", "densenet121", "seresnet18"])

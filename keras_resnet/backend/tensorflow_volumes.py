@@ -1,0 +1,72 @@
+"""Twin for TensorFlow of the operations of volumes, and of transposed convolutions."""
+
+import tensorflow as tf
+
+from keras_resnet.backend import reference, volumes
+
+
+def conv3d(x, kernel, bias=None, strides=(1, 1, 1), padding="valid", dilation=(1, 1, 1), data_format="channels_last"):
+    """`tf.nn.conv3d` channels last: on a CPU TensorFlow has no other."""
+    if max(dilation) > 1 or x.shape[1 if data_format == "channels_first" else -1] != kernel.shape[3]:
+        return volumes.conv3d(x, kernel, bias, strides, padding, dilation, data_format)
+    x = reference.turn(x, data_format, "channels_last")
+    if not isinstance(padding, str):
+        windows = [int(size) for size in kernel.shape[:3]]
+        same = max(strides) == 1 and all(2 * pixels == window - 1 for pixels, window in zip(padding, windows, strict=True))
+        x = x if same else reference.pad2d(x, tuple((pixels, pixels) for pixels in padding), "channels_last")
+        padding = "same" if same else "valid"
+    y = tf.nn.conv3d(x, tf.cast(kernel, x.dtype), (1, *strides, 1), padding.upper())
+    return reference.turn(reference.add_bias(y, bias, "channels_last"), "channels_last", data_format)
+
+
+def conv_transpose(x, kernel, bias, strides, data_format="channels_last"):
+    """As a product where the window is the stride, else TensorFlow's own.
+
+    2x2, 8 x 64x64, 128 to 64 channels, forward and backward, two cores, beside `tf.nn.conv2d_transpose` in one run: float32 36 to 21 ms,
+    bfloat16 12 to 11 ms; at 8 x 16x16, 512 to 256, 21 to 20 and 12 to 8 ms.
+    """
+    x = reference.turn(x, data_format, "channels_last")
+    *windows, filters, channels = (int(size) for size in kernel.shape)
+    kernel = tf.cast(kernel, x.dtype)
+    if tuple(windows) == tuple(strides):
+        y = tf.matmul(x, tf.reshape(kernel, (-1, channels)), transpose_b=True)
+        y = (
+            tf.nn.depth_to_space(y, strides[0])
+            if len(windows) == 2 and strides[0] == strides[1] > 1
+            else volumes.depth_to_space(y, strides)
+        )
+    else:
+        sizes = [tf.shape(x)[axis] * stride for axis, stride in enumerate(strides, start=1)]
+        own = tf.nn.conv2d_transpose if len(windows) == 2 else tf.nn.conv3d_transpose
+        y = own(x, kernel, (tf.shape(x)[0], *sizes, filters), strides, "SAME")
+        y = tf.ensure_shape(y, (x.shape[0], *(None if n is None else n * s for n, s in zip(x.shape[1:-1], strides, strict=True)), filters))
+    return reference.turn(reference.add_bias(y, bias, "channels_last"), "channels_last", data_format)
+
+
+def max_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
+    """TensorFlow's kernel, channels last."""
+    if padding != "valid":
+        return volumes.max_pool3d(x, pool_size, strides, padding, data_format)
+    x = tf.nn.max_pool3d(reference.turn(x, data_format, "channels_last"), pool_size, strides, "VALID")
+    return reference.turn(x, "channels_last", data_format)
+
+
+def is_volume(x):
+    """Whether these are volumes, not images."""
+    return len(x.shape) == 5
+
+
+def flat(x, axis):
+    """Volumes as channels-last images of depth times height rows, which to a norm are the same and to TensorFlow's kernels are not."""
+    x = tf.transpose(x, reference.turning(5, "channels_last")) if axis % 5 == 1 else x
+    sizes = tf.shape(x)
+    return tf.reshape(x, (sizes[0], sizes[1] * sizes[2], sizes[3], x.shape[4]))
+
+
+def unflat(y, x, axis):
+    """What came of `flat(x, axis)`, in the shape of `x`."""
+    if axis % 5 != 1:
+        return tf.reshape(y, tf.shape(x))
+    sizes = tf.shape(x)
+    y = tf.reshape(y, (sizes[0], *(sizes[i] for i in (2, 3, 4)), x.shape[1]))
+    return tf.transpose(y, reference.turning(5, "channels_first"))

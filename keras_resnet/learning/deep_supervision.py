@@ -1,0 +1,70 @@
+"""Training through several outputs: the losses of a network's side outputs, and what is left of it for inference."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import check_number
+from keras_resnet.models.functional import Network
+
+MAIN = "out"
+
+
+def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | None = None, metrics: Any = None) -> dict[str, Any]:
+    """Arguments of `compile` for a network with side outputs: the same loss for each, weighted.
+
+    ```python
+    model = keras_resnet.UNet("resnet34", classes=3, deep_supervision=True)
+    model.compile("adamw", **keras_resnet.learning.deep_supervision(model, keras_resnet.losses.DiceCrossEntropy()))
+    model.fit(images, masks)  # one mask for all outputs
+    ```
+
+    Args:
+        model: built with `deep_supervision=True`: its outputs are named `"out"`, `"aux1"`, `"aux2"` ...
+        loss: a Keras loss.
+        weights: of `"out"`, `"aux1"` and so on, each at least 0; `None` for 1, 1/2, 1/4 ..., divided by their sum (Isensee et al. 2021,
+            nnU-Net, arXiv:1809.10486).
+        metrics: of `"out"` alone.
+
+    Returns:
+        `{"loss": ..., "loss_weights": ..., "metrics": ...}`.
+
+    Raises:
+        ValueError: for a model with one output, or another number of weights.
+    """
+    names = _outputs(model)
+    if weights is None:
+        total = sum(0.5**place for place in range(len(names)))
+        weights = [0.5**place / total for place in range(len(names))]
+    if not isinstance(weights, (list, tuple)) or len(weights) != len(names):
+        raise ValueError(f"`weights` must hold {len(names)} numbers, for {', '.join(names)}. Received: weights={weights!r}.")
+    for weight in weights:
+        check_number("weights", weight, 0)
+    found: dict[str, Any] = dict(loss=dict.fromkeys(names, loss), loss_weights=dict(zip(names, map(float, weights), strict=True)))
+    if metrics is not None:
+        found["metrics"] = {MAIN: list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]}
+    return found
+
+
+def inference_model(model: keras.Model) -> keras.Model:
+    """The network with its main output alone, with the same layers and variables.
+
+    Raises:
+        ValueError: for a model with one output.
+    """
+    _outputs(model)
+    made = Network(model.input, model.output[MAIN], name=model.name)
+    made.checkpoint = getattr(model, "checkpoint", None)
+    return made
+
+
+def _outputs(model: Any) -> list[str]:
+    """Names of the outputs, the main one first. Raises where there is one only."""
+    outputs = getattr(model, "output", None)
+    if not isinstance(outputs, dict) or MAIN not in outputs:
+        raise ValueError(
+            "`model` must be a network with side outputs, which deep_supervision=True builds: a dictionary with "
+            f'"out". Received: {getattr(model, "name", type(model).__name__)!r}.'
+        )
+    return [MAIN, *sorted((name for name in outputs if name != MAIN), key=lambda name: (len(name), name))]

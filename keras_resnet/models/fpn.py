@@ -1,0 +1,82 @@
+"""Feature pyramid networks for dense prediction: the encoder's maps, each enriched by the deeper ones, summed at a quarter of the size."""
+
+from typing import Any
+
+import keras
+
+from keras_resnet.layers import ClimbingConvs, Conv2D, HeNormal, LateralSum
+from keras_resnet.layers.configured import check_count, check_number
+from keras_resnet.layers.normalization import check_norm
+from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
+from keras_resnet.models.pixel_head import pixel_head
+
+
+def fpn(
+    encoder: keras.Model,
+    depth: int = 5,
+    pyramid_width: int = 256,
+    width: int = 128,
+    dropout: float = 0.2,
+    norm: str | None = "group",
+    norm_momentum: float = 0.9,
+    norm_epsilon: float = 1e-5,
+    activation: Any = "relu",
+    classes: int = 1,
+    classifier_activation: Any = None,
+    name: str = "fpn",
+) -> keras.Model:
+    """A feature pyramid on an encoder, for images of any size: the output has the image's height and width.
+
+    ```
+    stage1 (/4)  -- + -- conv ------------------------- + -- [dropout] -- conv 1x1, classes -- enlarge
+                    |                                   |
+    stage2 (/8)  -- + -- conv, enlarge -----------------|
+                    |                                   |
+    stage3 (/16) -- + -- conv, enlarge, twice ----------|
+                    |                                   |
+    stage4 (/32) ------- conv, enlarge, three times ----/
+    ```
+
+    Args:
+        encoder: a network of the zoo without top, for images of open size or of one. Data format and dtype are its own.
+        depth: how many of the encoder's maps are used, the stem's included, at least 3; what lies deeper is left out.
+        pyramid_width: channels of the pyramid's maps.
+        width: channels of the maps that are summed at the end.
+        dropout: share of the channels of that sum that training sets to zero, from 0 to below 1.
+        norm: `"group"`, `"batch"`, `"instance"`, or `None`: biases instead; of the convolutions behind the pyramid.
+        norm_momentum, norm_epsilon: of the norm.
+        activation: any Keras activation, by name or function.
+        classes: number of outputs for each pixel.
+        classifier_activation: `None` for logits, `"softmax"`, or `"sigmoid"`.
+        name: of the model.
+
+    Returns:
+        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first.
+
+    Raises:
+        ValueError: at an argument outside what is listed; nothing is built then.
+
+    Source: Lin et al. 2017, arXiv:1612.03144; the branch for dense prediction Kirillov et al. 2019, arXiv:1901.02446, figure 3. As many
+    parameters as segmentation_models.pytorch's `FPN`, which enlarges with aligned corners.
+    """
+    maps = encoder_maps(encoder, depth, least=3)[1:]
+    for argument, value in (("pyramid_width", pyramid_width), ("width", width)):
+        check_count(argument, value)
+    check_number("dropout", dropout, 0, 1)
+    check_norm(norm, norm_momentum, norm_epsilon)
+    form = encoder_form(encoder)
+    (image,) = encoder.inputs
+    start = HeNormal(scale=1.0, mode="fan_in")
+    pyramid = [Conv2D(pyramid_width, 1, kernel_initializer=start, name="deepest", **form)(maps[-1])]
+    for place in range(len(maps) - 1, 0, -1):
+        pyramid.insert(0, LateralSum(name=f"lateral{place}", **form)([pyramid[0], maps[place - 1]]))
+    settings = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation, **form)
+    climbed = []
+    for place in range(len(maps)):
+        larger = pyramid[:place][::-1]
+        climbed.append(ClimbingConvs(width, name=f"climb{place + 1}", **settings)([pyramid[place], *larger]))
+    x = keras.layers.Add(dtype=form["dtype"], name="sum")(climbed)
+    if dropout:
+        x = keras.layers.SpatialDropout2D(dropout, name="drop", **form)(x)
+    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
+    return pixel_head(image, x, kernel_size=1, enlarges=True, **head)

@@ -1,0 +1,67 @@
+"""The end of every network for dense prediction: classes for each pixel, and where it is asked for also for maps on the way."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_resnet.layers import Conv2D, UpsampleTo
+from keras_resnet.layers.configured import check_count, get_activation
+from keras_resnet.models.functional import Network
+
+
+def pixel_head(
+    image: Any,
+    x: Any,
+    *,
+    classes: int,
+    classifier_activation: Any,
+    data_format: str,
+    dtype: Any,
+    name: str,
+    kernel_size: int = 3,
+    enlarges: bool = False,
+    side_maps: Sequence = (),
+    kernel_initializer: Any = "glorot_uniform",
+) -> keras.Model:
+    """The model from `image` to `x` with a convolution to `classes` channels behind it.
+
+    Args:
+        enlarges: whether `x` is smaller than the image: then logits are made at its size, and enlarged.
+        side_maps: maps on the way, from the largest, for deep supervision: the model's output is then
+            `{"out": ..., "aux1": ..., "aux2": ...}`, all of the image's size.
+        kernel_initializer: of the heads.
+    """
+    check_count("classes", classes)
+    activation = None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
+    # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
+    form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
+
+    # Keras's softmax is over the last axis, whichever has the classes.
+    apart = activation is keras.activations.softmax and data_format == "channels_first"
+
+    def head(x: Any, enlarged: bool, label: str) -> Any:
+        x = Conv2D(
+            classes,
+            kernel_size,
+            padding=kernel_size // 2,
+            activation=None if enlarged or apart else activation,
+            kernel_initializer=kernel_initializer,
+            name=label,
+            **form,
+        )(x)
+        if enlarged:
+            x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
+        if apart:
+            return keras.layers.Softmax(1, dtype=form["dtype"], name=f"{label}_activation")(x)
+        return (
+            x
+            if activation is None or not enlarged
+            else keras.layers.Activation(activation, dtype=form["dtype"], name=f"{label}_activation")(x)
+        )
+
+    out = head(x, enlarges, "head")
+    if not side_maps:
+        return Network(image, out, name=name)
+    sides = {f"aux{place}": head(one, True, f"aux{place}") for place, one in enumerate(side_maps, start=1)}
+    return Network(image, {"out": out, **sides}, name=name)

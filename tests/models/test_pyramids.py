@@ -1,0 +1,79 @@
+"""Feature pyramids and DeepLabV3+: published counts, any size of image, what they share with every network, and wrong arguments."""
+
+import keras
+import pytest
+
+from keras_resnet.segmentation import FPN, DeepLabV3Plus
+from tests.arrays import as_numpy, normal
+from tests.check_layer import run
+from tests.models.dense_networks import check_learns_and_is_kept, count, small
+from tests.quick import ON_TORCH
+
+# Trainable parameters, as segmentation_models.pytorch 0.6.0 builds them.
+COUNTS = [
+    (FPN, "resnet34", 23_155_393),
+    (FPN, "resnet50", 26_116_033),
+    (DeepLabV3Plus, "resnet34", 22_437_457),
+    (DeepLabV3Plus, "resnet50", 26_677_585),
+]
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
+
+
+@on_torch
+@pytest.mark.parametrize(("builder", "encoder", "expected"), COUNTS)
+def test_counts(builder, encoder, expected):
+    with keras.device("meta"):
+        assert count(builder(encoder)) == expected
+
+
+@pytest.mark.parametrize("builder", [FPN, DeepLabV3Plus])
+@pytest.mark.parametrize("size", [(65, 97), (64, 64)])
+def test_output_has_the_images_size(builder, size):
+    model = small(builder)
+    assert tuple(model.output_shape) == (None, None, None, 3)
+    assert run(model, normal(2, *size, 3)).shape == (2, *size, 3)
+
+
+@pytest.mark.parametrize(
+    ("builder", "settings"),
+    [
+        (FPN, dict(dropout=0.0)),
+        pytest.param(FPN, dict(norm="batch", depth=4), marks=() if ON_TORCH else pytest.mark.full),
+        (DeepLabV3Plus, dict(output_stride=16)),
+        (DeepLabV3Plus, dict(norm="group", dropout=0.0, depth=4)),
+    ],
+    ids=str,
+)
+def test_learns_and_is_kept(builder, settings, tmp_path):
+    # The mean of the map has one pixel: in groups of one channel it is normalized to nothing.
+    check_learns_and_is_kept(
+        lambda **form: small(builder, size=40, **settings, **form), tmp_path, still=("_whole",) if settings.get("norm") == "group" else ()
+    )
+
+
+def test_deeplab_dilates_its_encoder():
+    assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18").layers if layer.name.startswith("stage4")} == {2}
+    assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18", output_stride=32).layers if layer.name.startswith("stage4")} == {1}
+    assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
+
+
+def test_an_activation_behind_the_enlargement():
+    y = run(small(FPN, classifier_activation="softmax"), normal(2, 33, 40, 3))
+    assert abs(as_numpy(y).sum(-1) - 1).max() < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("builder", "settings", "says"),
+    [
+        (FPN, dict(depth=2), "from 3 to the 5 maps"),
+        (FPN, dict(pyramid_width=0), "`pyramid_width`"),
+        (FPN, dict(dropout=1.0), "`dropout`"),
+        (DeepLabV3Plus, dict(rates=()), "`rates`"),
+        (DeepLabV3Plus, dict(norm="layers"), "`norm`"),
+        (DeepLabV3Plus, dict(early_width=-1), "`early_width`"),
+    ],
+    ids=str,
+)
+def test_wrong_arguments(builder, settings, says):
+    with pytest.raises(ValueError, match=says):
+        small(builder, **settings)
