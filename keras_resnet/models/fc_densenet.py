@@ -7,7 +7,7 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import Conv2D, ConvTranspose, CropTo, DenseBlock, HeNormal, Transition
-from keras_resnet.layers.configured import check_count, is_count
+from keras_resnet.layers.configured import check_count, check_flag, is_count
 from keras_resnet.layers.dense_layer import check_dense
 from keras_resnet.models.network import check_dtype, image_input
 from keras_resnet.models.pixel_head import pixel_head
@@ -73,6 +73,7 @@ def fc_densenet(
             f"Received: depths={depths!r}."
         )
     check_count("stem_width", stem_width)
+    check_flag("remat", remat)
     check_dense(growth_rate, None, 1, dropout, norm, norm_momentum, norm_epsilon, remat)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
     formats: dict[str, Any] = dict(data_format=data_format, dtype=dtype)
