@@ -142,6 +142,17 @@ def test_wrong_data(images, labels, says):
     assert all((before[path] == after[path]).all() for path in before)
 
 
+def test_wrong_batches_leave_the_model_as_it_was():
+    """Data sets are not looked at before training; on JAX Keras then forgets the values of the variables."""
+    model = Diffusion(network(classes=3))
+    model.compile("sgd")
+    before = values(model)
+    with pytest.raises(ValueError, match="pass labels"):
+        model.fit(((np.zeros((4, 4, 4, 1), "float32"),) for _ in range(2)), shuffle=False, verbose=0)
+    after = values(model)
+    assert all((before[path] == after[path]).all() for path in before if "seed" not in path)
+
+
 def test_labels_for_a_network_without():
     model = Diffusion(network())
     model.compile("sgd")
