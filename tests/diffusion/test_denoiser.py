@@ -7,7 +7,7 @@ import pytest
 from keras_resnet.diffusion import Diffusion, Schedule
 from keras_resnet.models import diffusion_unet
 from tests.arrays import as_numpy, normal, values
-from tests.quick import ON_TORCH
+from tests.quick import ON_TORCH, quick_on_torch
 
 
 def network(**settings) -> keras.Model:
@@ -93,6 +93,7 @@ def test_dropped_labels():
     assert (as_numpy(model._labels(labels, labels, False)) == as_numpy(labels)).all()
 
 
+@quick_on_torch
 def test_weighted_samples():
     """Twice the weight is twice the loss, of the same times and noise."""
     images, labels = normal(8, 4, 4, 1), np.zeros(8, "int32")
