@@ -251,9 +251,14 @@ def _recomputed_forward(function, *tensors):
 def _recomputed_backward(function, tensors, upstream):
     gradient = jax.tree.leaves(upstream)[0].ravel()
     anchor = gradient[0] if gradient.size else jnp.zeros(())
-    nothing = jnp.where(anchor == anchor, 0.0, 1e-38)  # which XLA cannot know before it has the gradient; 1e-38 changes no number either
-    late = [x + nothing.astype(x.dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x for x in tensors]
-    return jax.vjp(function, *late)[1](upstream)
+
+    def differentiate(tensors, upstream):
+        return jax.vjp(function, *tensors)[1](upstream)
+
+    def spoilt(tensors, upstream):
+        return jax.tree.map(lambda g: jnp.full(g.shape, jnp.nan, g.dtype), jax.eval_shape(differentiate, tensors, upstream))
+
+    return jax.lax.cond(anchor == anchor, differentiate, spoilt, tensors, upstream)
 
 
 _recomputed.defvjp(_recomputed_forward, _recomputed_backward)

@@ -186,7 +186,7 @@ def test_progress_bar(capsys):
         (dict(seed=-1), "`seed`"),
         (dict(verbose=2), "`verbose`"),
     ],
-    ids=str,
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, dict) else value,
 )
 def test_wrong_arguments(network, settings, says):
     with pytest.raises(ValueError, match=says):

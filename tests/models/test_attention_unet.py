@@ -6,6 +6,7 @@ import pytest
 from keras_resnet.models.attention_unet import ATTENTION_UNETS, attention_unet
 from tests.models.classic_unets import check_any_size, check_deep_supervision, check_volumes, input_shape
 from tests.models.dense_networks import check_learns_and_is_kept, count
+from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
 ROWS = {"attention_unet3d": 6_213_613, "attention_unet3d_multi": 6_472_784, "attention_unet3d_ungated": 5_887_466}
@@ -29,16 +30,19 @@ def test_any_size():
     check_any_size(small(), (65, 97))
 
 
+@quick_on_torch
 def test_learns_and_is_kept(tmp_path):
     settings = dict(gates=2, norm="group", use_bias=False)
     # A gate of eight pixels may be saturated for all four images.
     check_learns_and_is_kept(lambda **form: small(**settings, **form, size=22), tmp_path, size=22, still=("_weight/",))
 
 
+@quick_on_torch
 def test_volumes():
     check_volumes(lambda **form: small(widths=(4, 5, 6), norm="group", use_bias=False, **form), (5, 6, 8))
 
 
+@quick_on_torch
 def test_deep_supervision():
     check_deep_supervision(small(deep_supervision=True, use_bias=False), count=2)
 

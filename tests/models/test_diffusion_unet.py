@@ -165,7 +165,7 @@ def test_a_fresh_network_sees_no_noise():
         (dict(classes=0), "`classes`"),
         (dict(input_shape=(16, 16)), "height, width, channels"),
         (dict(input_shape=(16, 16, None)), "height, width, channels"),
-        (dict(norm="weight"), "`norm`"),
+        (dict(norm="layers"), "`norm`"),
         (dict(activation="swoosh"), "`activation`"),
         (dict(depth=0), "`depth`"),
         (dict(scale_shift=1), "`scale_shift`"),

@@ -10,6 +10,7 @@ from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.classic_unets import check_any_size, check_deep_supervision, check_volumes, input_shape
 from tests.models.dense_networks import check_learns_and_is_kept, count
+from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
 ROWS = {
@@ -45,11 +46,13 @@ def test_any_size():
     check_any_size(small(norm="batch"), (65, 97))
 
 
+@quick_on_torch
 def test_learns_and_is_kept(tmp_path):
     settings = dict(upsampling="nearest", norm="group", dropout=0.1)
     check_learns_and_is_kept(lambda **form: small(**settings, **form, size=22), tmp_path, size=22)
 
 
+@quick_on_torch
 def test_volumes():
     check_volumes(lambda **form: small(widths=(4, 6), norm="instance", **form), (5, 6, 3))
 

@@ -6,6 +6,7 @@ import pytest
 from keras_resnet.models.nnunet import NNUNETS, nnunet
 from tests.models.classic_unets import check_any_size, check_deep_supervision, check_volumes, input_shape
 from tests.models.dense_networks import check_learns_and_is_kept, count
+from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
 ROWS = {"nnunet2d": 20_619_082, "nnunet2d_deep": 46_324_558, "nnunet3d": 31_195_594, "nnunet3d_resenc": 102_349_770}
@@ -31,6 +32,7 @@ def test_any_size():
     check_any_size(small(), (65, 97))
 
 
+@quick_on_torch
 @pytest.mark.parametrize("residual", [False, True])
 def test_learns_and_is_kept(residual, tmp_path):
     settings = dict(residual=residual, depths=(1, 2, 1), decoder_depths=1, dropout=0.1)
@@ -45,6 +47,7 @@ def test_volumes_with_strides_and_windows_an_axis():
     assert model.get_layer("stage3_block1").output.shape[1:4] == (3, 3, 3)
 
 
+@quick_on_torch
 def test_deep_supervision():
     check_deep_supervision(small(deep_supervision=True), count=1)
 

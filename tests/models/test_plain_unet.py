@@ -10,9 +10,11 @@ from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.classic_unets import check_any_size, check_deep_supervision, check_volumes, input_shape
 from tests.models.dense_networks import check_learns_and_is_kept, count
+from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
-THREE, VOLUME = dict(input_shape=(None, None, 3)), dict(input_shape=(None, None, None, 1))
+full_elsewhere = [] if keras.backend.backend() == "torch" else [pytest.mark.full]
+THREE = dict(input_shape=(None, None, 3))
 COUNTS = [
     (dict(), 31_030_658),
     (dict(padding="valid"), 31_030_658),
@@ -116,8 +118,8 @@ def test_any_size(upsampling):
     "settings",
     [
         dict(upsampling="pixel_shuffle", norm="group", merge="add", dropout=0.2),
-        dict(upsampling="bilinear", norm="instance"),
-        dict(upsampling="nearest", up_kernel=3, norm="layer", attention="gate"),
+        pytest.param(dict(upsampling="bilinear", norm="instance"), marks=full_elsewhere),
+        pytest.param(dict(upsampling="nearest", up_kernel=3, norm="layer", attention="gate"), marks=full_elsewhere),
     ],
     ids=str,
 )
@@ -130,6 +132,7 @@ def test_volumes():
     check_volumes(lambda **form: small(widths=(4, 6), norm="instance", growth="late", **form))
 
 
+@quick_on_torch
 def test_deep_supervision():
     check_deep_supervision(small(deep_supervision=True, norm="batch"), count=1)
 

@@ -42,7 +42,7 @@ def test_output_has_the_images_size(builder, size):
         (DeepLabV3Plus, dict(output_stride=16)),
         (DeepLabV3Plus, dict(norm="group", dropout=0.0, depth=4)),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_learns_and_is_kept(builder, settings, tmp_path):
     # The mean of the map has one pixel: in groups of one channel it is normalized to nothing.
@@ -75,7 +75,7 @@ def test_an_activation_is_over_the_classes(builder):
         (DeepLabV3Plus, dict(norm="layers"), "`norm`"),
         (DeepLabV3Plus, dict(early_width=-1), "`early_width`"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_wrong_arguments(builder, settings, says):
     with pytest.raises(ValueError, match=says):

@@ -7,6 +7,7 @@ import pytest
 from keras_resnet.models.resunet import RESUNETS, resunet
 from tests.models.classic_unets import check_any_size, check_deep_supervision, input_shape
 from tests.models.dense_networks import check_learns_and_is_kept, count
+from tests.quick import quick_on_torch
 
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
 
@@ -30,11 +31,13 @@ def test_any_size():
     check_any_size(small(), (65, 97))
 
 
+@quick_on_torch
 def test_learns_and_is_kept(tmp_path):
     settings = dict(upsampling="bilinear", norm="group", dropout=0.1)
     check_learns_and_is_kept(lambda **form: small(**settings, **form, size=22), tmp_path, size=22)
 
 
+@quick_on_torch
 def test_deep_supervision():
     check_deep_supervision(small(deep_supervision=True, use_bias=False), count=1)
 
