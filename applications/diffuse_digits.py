@@ -10,7 +10,7 @@ they are copies: the mean distance to the nearest one, beside that of held-out i
 `--quick` does all of it in seconds, badly.
 
 Measured, seed 0 on PyTorch, two CPU cores that other work shared: 100.0 % of 1,000 written digits, by a reader that reads 98.2 % of the
-held-out ones; distances 0.243 and 0.269; 288 s of processor time.
+held-out ones; distances 0.243 and 0.269; 288 s of processor time. With `--epochs 30` on JAX: 98.3 %, distances 0.298 and 0.269; 115 s.
 """
 
 import argparse
