@@ -102,13 +102,14 @@ def test_transition_is_its_drawing(training):
 
 def test_transition_to_the_maximum():
     """Of an odd map the last row counts, too; recomputed or not."""
-    y = []
+    y: list = []
+    weights: list = []
     for memory_efficient in (False, True):
         layer = built(
             layers.Transition(1.0, pool="max", use_bias=True, memory_efficient=memory_efficient, data_format="channels_last"),
         )
         assert layer.conv.use_bias
-        if y:
+        if weights:
             layer.set_weights(weights)
         weights = [as_numpy(v) for v in layer.variables]
         y.append(as_numpy(run(layer, X, training=True)))
