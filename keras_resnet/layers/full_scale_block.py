@@ -104,7 +104,11 @@ class FullScaleBlock(ConfiguredLayer):
 
     def _forward(self, maps: Sequence, training: bool | None) -> Any:
         own = maps[self.place - 1]
-        joined = [self._branch(i, x, own, training) for i, x in enumerate(maps, start=1)]
+        joined: list = []
+        for number, x in enumerate(maps, start=1):
+            if self.remat and training and joined:
+                x = backend.after(x, joined[-1])
+            joined.append(self._branch(number, x, own, training))
         return self.fuse.call(keras.ops.concatenate(joined, self.inner_channel_axis), training)
 
     def _branch(self, number: int, x: Any, own: Any, training: bool | None) -> Any:
