@@ -8,11 +8,13 @@ import keras
 from keras_resnet import backend
 from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag
+from keras_resnet.layers.conv_norm import norm_activation
 from keras_resnet.layers.conv_stack import ConvStack
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.rematerialized import rematerialized
 
 UPSAMPLINGS = ("nearest", "bilinear")
+PART = 4  # times `filters`: how many channels are enlarged at a time where memory counts
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -104,17 +106,46 @@ class FullScaleBlock(ConfiguredLayer):
 
     def _forward(self, maps: Sequence, training: bool | None) -> Any:
         own = maps[self.place - 1]
-        joined = [self._branch(i, x, own, training) for i, x in enumerate(maps, start=1)]
+        joined: list = []
+        for number, x in enumerate(maps, start=1):
+            if self.remat and training and joined:
+                x = backend.after(x, joined[-1])
+            joined.append(self._branch(number, x, own, training))
         return self.fuse.call(keras.ops.concatenate(joined, self.inner_channel_axis), training)
 
     def _branch(self, number: int, x: Any, own: Any, training: bool | None) -> Any:
-        """A map at the size of `own`, convolved. The enlarged one is larger than all else: of 1024 channels at full size in UNet 3+."""
+        """A map at the size of `own`, convolved."""
         branch = self._branches[number - 1]
+        if not (self.remat and training):
+            return branch.call(self._resized(number, x, own), training)
+        wide = number > self.place and x.shape[self.inner_channel_axis] > PART * self.filters
 
         def run(x: Any, own: Any) -> Any:
-            return branch.call(self._resized(number, x, own), training)
+            if not wide:
+                return branch.call(self._resized(number, x, own), training)
+            return norm_activation(self._in_parts(number, x, own), branch.norm1, training, self.activation)
 
-        return rematerialized(branch, run, x, own) if self.remat and training else run(x, own)
+        return rematerialized(branch, run, x, own)
+
+    def _in_parts(self, number: int, x: Any, own: Any) -> Any:
+        """The convolution of an enlarged map as a sum over parts of its channels, each of which is enlarged, and recomputed, by itself.
+
+        In UNet 3+ the deepest map has 1024 channels, which at full size would be larger than all else that is kept.
+        """
+        conv = self._branches[number - 1].conv1
+        kernel, bias = conv.operands()
+
+        def convolve(x: Any, own: Any, kernel: Any) -> Any:
+            return backend.conv(self._resized(number, x, own), kernel, None, *conv.settings())
+
+        axis, width = self.inner_channel_axis % 4, PART * self.filters
+        total: Any = None
+        for start in range(0, x.shape[axis], width):
+            part = x[(*[slice(None)] * axis, slice(start, start + width))]
+            part = part if total is None else backend.after(part, total)
+            y = backend.remat(convolve)(part, own, kernel[:, :, start : start + width])
+            total = y if total is None else total + y
+        return total if bias is None else total + reference.channel_shape(keras.ops.cast(bias, total.dtype), 4, axis)
 
     def _resized(self, number: int, x: Any, own: Any) -> Any:
         if number > self.place:

@@ -54,7 +54,8 @@ def unet3plus(
         upsampling: `"bilinear"` or `"nearest"`, to the very size of the map that is joined.
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
         use_bias: whether the convolutions in front of a norm have a bias, which the authors' have; `None` where there is no norm.
-        remat: whether training recomputes each step of the way up in the backward pass, as in `layers.FullScaleBlock`: memory for time.
+        remat: whether training recomputes each step of the way down and, as in `layers.FullScaleBlock`, of the way up in the backward pass:
+            memory for time.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. Heads stay in the variables' type.
         input_shape: of the images without the batch; any number of channels; height and width may be `None`. Default (None, None, 3).
@@ -93,7 +94,7 @@ def unet3plus(
     maps: list = []
     for scale, width in enumerate(widths, start=1):
         x = MaxPooling2D(2, padding="same", name=f"down{scale}_pool", **formats)(x) if maps else image
-        x = ConvStack((width, width), name=f"down{scale}", **norms)(x)
+        x = ConvStack((width, width), remat=remat, name=f"down{scale}", **norms)(x)
         maps.append(x)
     for scale in range(len(widths) - 1, 0, -1):
         maps[scale - 1] = FullScaleBlock(skip_width, scale, upsampling, remat=remat, name=f"up{scale}", **norms)(maps)

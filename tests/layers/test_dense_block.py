@@ -109,7 +109,7 @@ def test_transition_to_the_maximum():
             layers.Transition(1.0, pool="max", use_bias=True, memory_efficient=memory_efficient, data_format="channels_last"),
         )
         assert layer.conv.use_bias
-        if y:
+        if weights:
             layer.set_weights(weights)
         weights = [as_numpy(v) for v in layer.variables]
         y.append(as_numpy(run(layer, X, training=True)))

@@ -11,11 +11,13 @@ from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
 from tests.gradients import layer_gradients
 from tests.models.stock import convolved, normalized
+from tests.quick import quick_on_torch
 
 # Trainable parameters and statistics of the authors' networks, one class, three channels.
 COUNTS = {"unet3plus": 26_971_777, "unet3plus_ds": 26_989_637, "unet3plus_ds_cgm": 26_991_687}
 STATISTICS = 13_056
 on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="the same on every backend; PyTorch needs no memory for it")
+SLOW = [pytest.mark.full] if keras.backend.backend() == "jax" else []  # there a case compiles for seconds
 
 
 def small(**settings) -> keras.Model:
@@ -73,7 +75,7 @@ def halved(x):
     return keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")(x)
 
 
-@pytest.mark.parametrize("size", [(12, 16), (13, 11)])
+@pytest.mark.parametrize("size", [pytest.param((12, 16), marks=SLOW), (13, 11)])
 def test_forward_is_the_papers(size):
     model = spread(small(deep_supervision=True, data_format="channels_last"))
     images = normal(2, *size, 3)
@@ -82,7 +84,7 @@ def test_forward_is_the_papers(size):
     assert tolerances.difference(y, expected) < tolerances.LOGITS_FLOAT32
 
 
-@pytest.mark.parametrize("size", [(65, 97), (32, 31), (1, 5)])
+@pytest.mark.parametrize("size", [(65, 97), pytest.param((32, 31), marks=SLOW), pytest.param((1, 5), marks=SLOW)])
 def test_output_has_the_images_size(size):
     model = small(widths=(4, 4, 6, 6, 8), skip_width=2, deep_supervision=size == (65, 97))
     y = run_dict(model, normal(2, *size, 3))
@@ -97,7 +99,11 @@ def run_dict(model, images, training=False):
 
 @pytest.mark.parametrize(
     "settings",
-    [dict(remat=True), dict(norm="layer", upsampling="nearest", use_bias=None), dict(norm=None, activation="silu")],
+    [
+        dict(remat=True),
+        pytest.param(dict(norm="layer", upsampling="nearest", use_bias=None), marks=SLOW),
+        pytest.param(dict(norm=None, activation="silu"), marks=SLOW),
+    ],
     ids=str,
 )
 def test_every_option_learns_and_is_kept(settings, tmp_path):
@@ -127,6 +133,7 @@ def test_every_option_learns_and_is_kept(settings, tmp_path):
         assert tolerances.difference(y.transpose(0, 2, 3, 1) if first else y, logits) < tolerance
 
 
+@quick_on_torch
 def test_deep_supervision_and_guidance_learn(tmp_path):
     """Each output has a loss of its own by its name, and the file keeps them."""
     images, masks = normal(2, 12, 12, 3), np.arange(2 * 12 * 12).reshape(2, 12, 12) % 3
@@ -167,7 +174,8 @@ def test_guidance_empties_images_without_anything():
 
 def test_recomputing_changes_nothing():
     """The same output, gradients and statistics, moved once."""
-    plain, lean = spread(small()), small(remat=True)
+    plain, lean = (small(widths=(4, 6), skip_width=1, remat=remat) for remat in (False, True))
+    spread(plain)
     for new, old in zip(lean.variables, plain.variables, strict=True):
         new.assign(old.value)
     images = normal(2, 9, 10, 3)
