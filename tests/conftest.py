@@ -36,6 +36,7 @@ def compile_fast(request):
         "losses",
         "metrics",
         "models",
+        "tests",
         "weights",
     ):
         yield
