@@ -24,7 +24,9 @@ def read_pair(image: pathlib.Path, labels: pathlib.Path) -> tuple[np.ndarray, np
     """
     picture, numbers = _read("--image", image), _read("--labels", labels)
     if picture.ndim == 3:
-        picture = picture[..., :3].mean(axis=-1)
+        picture = picture[..., : 3 if picture.shape[-1] > 2 else 1].mean(axis=-1)  # without opacity
+    if not np.isfinite(picture).all():
+        raise SystemExit(f"error: --image: {str(image)!r} holds {(~np.isfinite(picture)).sum()} pixels that are no finite numbers.")
     if numbers.ndim == 3:
         raise SystemExit(f"error: --labels {str(labels)!r} is a colour picture; labels are one number a pixel: grey, or with a palette.")
     if picture.shape != numbers.shape:
@@ -38,7 +40,7 @@ def read_pair(image: pathlib.Path, labels: pathlib.Path) -> tuple[np.ndarray, np
 def _read(option: str, path: pathlib.Path) -> np.ndarray:
     try:
         with Image.open(path) as file:
-            return np.asarray(file)
+            return np.asarray(file.convert("RGB") if option == "--image" and file.mode == "P" else file)
     except FileNotFoundError as error:
         raise SystemExit(f"error: {option}: there is no file {str(path)!r}.") from error
     except Exception as error:  # Pillow raises anything from OSError to SyntaxError at a damaged file

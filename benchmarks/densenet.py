@@ -3,21 +3,15 @@
     python -m benchmarks.densenet --backend torch --measure speed
     python -m benchmarks.densenet --measure memory
 
-Each case is a process of its own. Speed as in `benchmarks.speed`. Memory: on JAX what XLA lays out for temporary results of the compiled
-step; on PyTorch and TensorFlow the largest resident memory during the first step beyond that before it, with every large block given back
-to the system when it is freed.
+Each case is a process of its own. Speed as in `benchmarks.speed`, memory as in `benchmarks.memory`.
 """
 
 import argparse
 import json
 import os
-import pathlib
 import statistics
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 BACKENDS = ("torch", "tensorflow", "jax")
@@ -48,9 +42,9 @@ def speed(task: str, repeats: int) -> dict[str, float]:
 
 def memory(memory_efficient: bool, depth: int, growth_rate: int, batch: int) -> int:
     """Bytes that a training step takes beyond variables and optimizer."""
-    import keras
     import numpy as np
 
+    from benchmarks.memory import training_memory
     from keras_resnet import models
 
     model = models.cifar_densenet(
@@ -58,63 +52,7 @@ def memory(memory_efficient: bool, depth: int, growth_rate: int, batch: int) -> 
     )
     images = np.random.default_rng(0).standard_normal((batch, 32, 32, 3), dtype="float32")
     labels = np.arange(batch) % 10
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    if keras.backend.backend() == "jax":
-        return compiled_memory(model, loss, images, labels)
-    model.compile(keras.optimizers.SGD(0.01), loss)
-    model.optimizer.build(model.trainable_variables)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        model.make_train_function()
-        data = tf.data.Dataset.from_tensors((images, labels)).repeat()
-        step = model.train_function
-        iterator = iter(data)
-        return resident_peak(lambda: step(iterator))
-    return resident_peak(lambda: model.train_on_batch(images, labels))
-
-
-def compiled_memory(model: Any, loss: Callable, images: Any, labels: Any) -> int:
-    """What the compiled step of plain SGD needs for temporary results, on JAX."""
-    import jax
-
-    def objective(trained: list, others: list) -> tuple:
-        logits, others = model.stateless_call(trained, others, images, training=True)
-        return loss(labels, logits), others
-
-    @jax.jit
-    def step(trained: list, others: list) -> tuple:
-        gradients, others = jax.grad(objective, has_aux=True)(trained, others)
-        return [value - 0.01 * gradient for value, gradient in zip(trained, gradients, strict=True)], others
-
-    values = [v.value for v in model.trainable_variables], [v.value for v in model.non_trainable_variables]
-    memory = step.lower(*values).compile().memory_analysis()
-    assert memory is not None, "this version of JAX does not say how much memory a compiled function needs"
-    return memory.temp_size_in_bytes
-
-
-def resident_peak(step: Callable[[], object]) -> int:
-    """How far this process's resident memory rises while `step` runs, read every millisecond."""
-    page, statm = os.sysconf("SC_PAGE_SIZE"), pathlib.Path("/proc/self/statm")
-
-    def resident() -> int:
-        return int(statm.read_text().split()[1]) * page
-
-    before = resident()
-    highest, done = before, threading.Event()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.is_set():
-            highest = max(highest, resident())
-            time.sleep(0.001)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    step()
-    done.set()
-    watcher.join()
-    return highest - before
+    return training_memory(model, images, labels)
 
 
 def case(backend: str, *arguments: str) -> Any:

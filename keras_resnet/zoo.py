@@ -16,6 +16,7 @@ from keras_resnet.models.attention_unet import ATTENTION_UNETS
 from keras_resnet.models.cifar import CIFAR_RESNETS
 from keras_resnet.models.densenet import DENSENETS
 from keras_resnet.models.diffusion_unet import DIFFUSION_UNETS
+from keras_resnet.models.fc_densenet import FC_DENSENETS
 from keras_resnet.models.nested_unet import NESTED_UNETS
 from keras_resnet.models.nnunet import NNUNETS
 from keras_resnet.models.normfree import NORM_FREE
@@ -24,12 +25,13 @@ from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
 from keras_resnet.models.resunet import RESUNETS
 from keras_resnet.models.row import Row
+from keras_resnet.models.unet3plus import UNETS3PLUS
 from keras_resnet.models.vit import VITS
 from keras_resnet.weights import catalogue, load, sources
 
 ZOO: dict[str, Row] = {**RESNETS, **PRERESNETS, **NORM_FREE, **CIFAR_RESNETS, **DENSENETS, **VITS}
 # Networks of other tasks, which have no classifier on top and no published weights.
-SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, **RESUNETS, **NNUNETS}
+SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, **RESUNETS, **NNUNETS, **UNETS3PLUS, **FC_DENSENETS}
 DIFFUSERS: dict[str, Row] = DIFFUSION_UNETS
 TASKS = {"classification": ZOO, "segmentation": SEGMENTERS, "diffusion": DIFFUSERS}
 NETWORKS: dict[str, Row] = {**ZOO, **SEGMENTERS, **DIFFUSERS}

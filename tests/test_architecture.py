@@ -28,6 +28,8 @@ FAMILIES = {
     "densenet",
     "vit",
     "unet",
+    "unet3plus",
+    "fc_densenet",
     "fpn",
     "deeplab",
     "attention_unet",
@@ -36,8 +38,6 @@ FAMILIES = {
     "plain_unet",
     "resunet",
     "diffusion_unet",
-    "unet3plus",
-    "fc_densenet",
 }
 VAGUE = {"utils", "util", "common", "misc", "helpers", "helper", "base"}
 LINES = 350  # of any file: about 200 is meant

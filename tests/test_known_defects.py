@@ -1,6 +1,7 @@
 """Defects that were found in other libraries for dense prediction, one test each: what ours does in the same place.
 
-smp is segmentation_models.pytorch 0.6.0, Keras is 3.15.1. What concerns diffusion is tested where diffusion is.
+smp is segmentation_models.pytorch 0.6.0, Keras is 3.15.1. Published counts are compared where each network is tested, and samplers of
+few steps on every backend in `tests/diffusion`.
 """
 
 import functools
@@ -257,7 +258,8 @@ def test_an_exported_network_takes_other_sizes(tmp_path):
         np.testing.assert_allclose(found, as_numpy(run(model, images)), rtol=1e-4, atol=1e-4)
 
 
-# 12. keras.io's "U-Net-like" example joins no map of the encoder to the decoder, and trains without a metric.
+# 12. keras.io's "U-Net-like" example joins no map of the encoder to the decoder. In its DDPM attention is added to the normalized input,
+#     and a level whose width repeats that of the one before is not made smaller.
 
 
 def test_a_u_net_has_skips():
@@ -272,3 +274,14 @@ def test_a_u_net_has_skips():
         kernel.assign(values)
         one, other = as_numpy(run(model, images))
         assert (np.abs(one - other).max() > 1e-3) == seen
+
+
+def test_attention_is_added_to_what_came_in():
+    """Its last convolution starts near zero, so that at first the input comes out."""
+    x = normal(2, 4, 4, 32, mean=3.0, deviation=2.0)
+    np.testing.assert_allclose(as_numpy(run(keras_resnet.layers.AttentionBlock(), x)), x, atol=1e-4)
+
+
+def test_levels_of_one_width_halve_the_map():
+    model = keras_resnet.models.diffusion_unet(width=8, multipliers=(1, 1, 1), depth=1, attention_strides=(), input_shape=(16, 16, 1))
+    assert {layer.output.shape[1] for layer in model.layers if len(layer.output.shape) == 4} == {16, 8, 4}

@@ -9,7 +9,7 @@ import numpy as np
 from keras_resnet.diffusion import sampling
 from keras_resnet.diffusion.schedule import PREDICTIONS, check_schedule
 from keras_resnet.layers.configured import check_choice, check_number
-from keras_resnet.models.functional import name_publicly
+from keras_resnet.models.functional import keeping_values, name_publicly
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -120,7 +120,7 @@ class Diffusion(keras.Model):
     @functools.wraps(keras.Model.fit)
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._check(x, y)
-        history = super().fit(x, y, *args, **kwargs)
+        history = keeping_values(self, super().fit, x, y, *args, **kwargs)
         if getattr(self.optimizer, "use_ema", False) and keras.backend.backend() == "jax":
             # There Keras 3.15 leaves the averages and the weights one array, which a prediction then takes away from the optimizer.
             for variable in self.trainable_variables:
@@ -130,7 +130,7 @@ class Diffusion(keras.Model):
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._check(x, y)
-        return super().evaluate(x, y, *args, **kwargs)
+        return keeping_values(self, super().evaluate, x, y, *args, **kwargs)
 
     def _check(self, x: Any, y: Any) -> None:
         """Raises at arrays that the network cannot learn from."""

@@ -23,6 +23,7 @@ from keras_resnet.layers.diffusion_block import DiffusionBlock
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
 from keras_resnet.layers.enlarge import Enlarge
+from keras_resnet.layers.full_scale_block import FullScaleBlock
 from keras_resnet.layers.global_average_pooling import GlobalAveragePooling2D
 from keras_resnet.layers.grid_attention_gate import GridAttentionGate
 from keras_resnet.layers.group_normalization import GroupNormalization
@@ -38,6 +39,7 @@ from keras_resnet.layers.pad_to_multiple import PadToMultiple
 from keras_resnet.layers.patch_stem import PatchStem
 from keras_resnet.layers.preact_basic_block import PreActBasicBlock
 from keras_resnet.layers.preact_bottleneck import PreActBottleneck
+from keras_resnet.layers.presence_gate import PresenceGate
 from keras_resnet.layers.residual import Residual
 from keras_resnet.layers.residual_conv_stack import ResidualConvStack
 from keras_resnet.layers.scaled_standardized_conv import ScaledStandardizedConv2D
@@ -81,6 +83,7 @@ __all__ = [
     "DropBlock2D",
     "EfficientChannelAttention",
     "Enlarge",
+    "FullScaleBlock",
     "GlobalAveragePooling2D",
     "GridAttentionGate",
     "GroupNormalization",
@@ -95,6 +98,7 @@ __all__ = [
     "PatchStem",
     "PreActBasicBlock",
     "PreActBottleneck",
+    "PresenceGate",
     "Residual",
     "ResidualConvStack",
     "ScSE",

@@ -26,8 +26,8 @@ class AtrousPyramid(ConfiguredLayer):
         filters: f.
         rates: dilation of each separable convolution, in pixels of the map.
         dropout: share of numbers that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: no norm, and convolutions with a bias. That of the mean has one number a
-            channel and image: `"instance"` makes it 0, `"group"` wants several channels a group (`filters` from 128 on), and a batch of
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and convolutions with a bias. That of the mean has one
+            number a channel and image: `"instance"` makes it 0, `"group"` wants several channels a group (`filters` from 128 on), and a batch of
             one image cannot be trained with `"batch"`.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.

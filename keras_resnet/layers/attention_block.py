@@ -25,7 +25,7 @@ class AttentionBlock(ConfiguredLayer):
     Args:
         num_heads: of d = channels / num_heads channels each, of which the input's must be a multiple.
         head_channels: d instead; then `num_heads` does not count.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`.
         norm_momentum, norm_epsilon: of the norm.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 

@@ -7,9 +7,10 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import geometry, reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_number, is_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, check_number, is_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
 from keras_resnet.layers.normalization import check_norm
+from keras_resnet.layers.rematerialized import rematerialized
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -34,6 +35,7 @@ class ConvStack(ConfiguredLayer):
         use_bias: of the convolutions; `None`: where there is no norm.
         activation: any Keras activation, by name or function, or `None`.
         dropout: share of the numbers behind the last activation that training sets to zero, from 0 to below 1.
+        remat: whether training recomputes the convolutions, norms and activations in the backward pass: memory for time.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: one map or several, `(n, height, width, channels)` or `(n, depth, height, width, channels)`, or channels first.
@@ -61,6 +63,7 @@ class ConvStack(ConfiguredLayer):
         use_bias: bool | None = None,
         activation: Any = "relu",
         dropout: float = 0.0,
+        remat: bool = False,
         data_format: str | None = None,
         **kwargs: Any,
     ):
@@ -74,6 +77,7 @@ class ConvStack(ConfiguredLayer):
         check_norm(norm, norm_momentum, norm_epsilon)
         check_choice("use_bias", use_bias, (True, False, None))
         check_number("dropout", dropout, 0, 1)
+        check_flag("remat", remat)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
 
@@ -113,7 +117,7 @@ class ConvStack(ConfiguredLayer):
         pool = self._numbers("pool")
         if max(pool) > 1:
             x = backend.max_pool(x, pool, pool, "valid", self.inner_format)
-        x = self.run_steps(x, training)
+        x = rematerialized(self, lambda x: self.run_steps(x, True), x) if self.remat and training else self.run_steps(x, training)
         if training and self.drop is not None:
             x = self.drop.call(x, training=True)
         return self.leave(x)

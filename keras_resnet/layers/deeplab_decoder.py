@@ -24,7 +24,7 @@ class DeepLabDecoder(ConfiguredLayer):
     Args:
         filters: f.
         early_filters: e.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: biases instead.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: biases instead.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers.configured import ConfiguredLayer, check_count, check_flag, check_number
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.convolution import Conv2D
 from keras_resnet.layers.initializer import HeNormal
@@ -32,6 +32,8 @@ class DenseLayer(ConfiguredLayer):
         activation: any Keras activation, by name or function.
         memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
             Statistics are moved once.
+        use_bias: whether the convolutions have a bias, `None` where there is no norm.
+        distribution: of the numbers that kernels start from, as in `layers.HeNormal`; their variance is `2 / fan_in` in any case.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: `(n, height, width, channels)`, or channels first. Output shape: the same with `growth_rate` channels.
@@ -54,11 +56,14 @@ class DenseLayer(ConfiguredLayer):
         norm_epsilon: float = 1e-5,
         activation: Any = "relu",
         memory_efficient: bool = False,
+        use_bias: bool | None = None,
+        distribution: str = "untruncated_normal",
         data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+        check_start(use_bias, distribution)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
 
@@ -74,8 +79,9 @@ class DenseLayer(ConfiguredLayer):
                 kernel_size,
                 padding=rate * (kernel_size // 2),
                 dilation_rate=rate,
-                use_bias=self.norm is None,
-                kernel_initializer=HeNormal(mode="fan_in"),  # as in torchvision; by the fan-out the sums would explode
+                use_bias=self.norm is None if self.use_bias is None else self.use_bias,
+                # As in torchvision; by the fan-out the sums would explode.
+                kernel_initializer=HeNormal(mode="fan_in", distribution=self.distribution),
                 data_format=self.inner_format,
                 dtype=self.dtype_policy,
                 name=f"conv{i}",
@@ -136,3 +142,9 @@ def check_dense(
     check_number("dropout", dropout, 0, 1)
     check_norm(norm, momentum, epsilon)
     check_flag("memory_efficient", memory_efficient)
+
+
+def check_start(use_bias: Any, distribution: Any) -> None:
+    """Raises unless these say which convolutions have a bias, and what kernels start from."""
+    check_choice("use_bias", use_bias, (True, False, None))
+    check_choice("distribution", distribution, ("untruncated_normal", "truncated_normal", "uniform"))

@@ -32,7 +32,7 @@ class DiffusionBlock(ConfiguredLayer):
         resample: `"up"` (each pixel twice along both axes), `"down"` (means of 2x2 pixels), or `None`.
         scale_shift: whether the embedding scales and shifts what the second norm gives, or is added in front of it.
         dropout: share of the numbers in front of the last convolution that training sets to zero, from 0 to below 1.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`.
         norm_momentum, norm_epsilon: of the norms.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

@@ -22,7 +22,7 @@ class SeparableConvNorm(ConfiguredLayer):
     Args:
         filters: f, channels of the output.
         dilation_rate: d, in pixels.
-        norm: `"batch"`, `"group"`, `"instance"`, or `None`: a bias in the pointwise convolution instead.
+        norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: a bias in the pointwise convolution instead.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, or `None`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

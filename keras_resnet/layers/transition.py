@@ -9,8 +9,10 @@ from keras_resnet import backend
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.convolution import Conv2D
+from keras_resnet.layers.dense_layer import check_start
 from keras_resnet.layers.initializer import HeNormal
 from keras_resnet.layers.normalization import check_norm, create_norm
+from keras_resnet.layers.rematerialized import rematerialized
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -32,15 +34,18 @@ class Transition(ConfiguredLayer):
             `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
+        pool: `"mean"`, or `"max"`, with strides 2: the largest of 2x2 pixels, where of an odd map the last row and column count, too.
+        memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
+        use_bias, distribution: as in `layers.DenseLayer`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: `(n, height, width, channels)`, or channels first.
-    Output shape: the compressed channels, `size // strides` pixels a side.
+    Output shape: the compressed channels, `size // strides` pixels a side, with `"max"` rounded up.
 
     Raises:
         ValueError: at an argument outside what is listed.
 
-    Source: Huang et al. 2016, arXiv:1608.06993, section 3.
+    Source: Huang et al. 2016, arXiv:1608.06993, section 3; with the maximum Jegou et al. 2017, arXiv:1611.09326, table 1.
     """
 
     def __init__(
@@ -55,6 +60,10 @@ class Transition(ConfiguredLayer):
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
         activation: Any = "relu",
+        pool: str = "mean",
+        memory_efficient: bool = False,
+        use_bias: bool | None = None,
+        distribution: str = "untruncated_normal",
         data_format: str | None = None,
         **kwargs: Any,
     ):
@@ -66,6 +75,11 @@ class Transition(ConfiguredLayer):
         check_count("dilation_rate", dilation_rate)
         check_number("dropout", dropout, 0, 1)
         check_flag("normalizes", normalizes)
+        check_choice("pool", pool, ("mean", "max"))
+        if pool == "max" and strides != 2:
+            raise ValueError(f"pool='max' goes with strides=2. Received: strides={strides}.")
+        check_flag("memory_efficient", memory_efficient)
+        check_start(use_bias, distribution)
         check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
@@ -78,8 +92,9 @@ class Transition(ConfiguredLayer):
         self.conv = Conv2D(
             self._filters(channels),
             1,
-            use_bias=self.norm is None,
-            kernel_initializer=HeNormal(mode="fan_in"),  # as in torchvision; by the fan-out the sums would explode
+            use_bias=self.norm is None if self.use_bias is None else self.use_bias,
+            # As in torchvision; by the fan-out the sums would explode.
+            kernel_initializer=HeNormal(mode="fan_in", distribution=self.distribution),
             data_format=self.inner_format,
             dtype=self.dtype_policy,
             name="conv",
@@ -88,17 +103,24 @@ class Transition(ConfiguredLayer):
         self.finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        y = self.enter(inputs)
+        x = self.enter(inputs)
+        if self.memory_efficient and training:
+            return self.leave(rematerialized(self, lambda x: self._forward(x, training=True), x))
+        return self.leave(self._forward(x, training))
+
+    def _forward(self, y: Any, training: bool | None) -> Any:
         if self.normalizes:
             y = norm_activation(y, self.norm_layer, training, self.activation)
         y = conv_norm(y, self.conv, None, training)
         if training and self.drop is not None:
             y = self.drop.call(y, training=True)
+        if self.pool == "max":
+            return backend.max_pool2d(y, (2, 2), (2, 2), "same", self.inner_format)
         if self.strides == 2:
-            return self.leave(backend.average_pool2d(y, (2, 2), (2, 2), "valid", self.inner_format))
+            return backend.average_pool2d(y, (2, 2), (2, 2), "valid", self.inner_format)
         for axis in (2, 3) if self.inner_format == "channels_first" else (1, 2):
             y = (y + self._ahead(y, axis)) / 2
-        return self.leave(y)
+        return y
 
     def _ahead(self, y: Any, axis: int) -> Any:
         """Each pixel's neighbour along an axis, `dilation_rate` further on; at the edge, where there is none, the pixel itself."""
@@ -112,7 +134,8 @@ class Transition(ConfiguredLayer):
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         filters = self._filters(input_shape[self.channel_axis])
         strides = (self.strides, self.strides)
-        return backend.geometry.window_output_shape(input_shape, filters, strides, strides, "valid", self.data_format)
+        padding = "same" if self.pool == "max" else "valid"
+        return backend.geometry.window_output_shape(input_shape, filters, strides, strides, padding, self.data_format)
 
 
 def check_compression(compression: Any) -> None:

@@ -43,7 +43,7 @@ def fpn(
         pyramid_width: channels of the pyramid's maps.
         width: channels of the maps that are summed at the end.
         dropout: share of the channels of that sum that training sets to zero, from 0 to below 1.
-        norm: `"group"`, `"batch"`, `"instance"`, or `None`: biases instead; of the convolutions behind the pyramid.
+        norm: `"group"`, `"batch"`, `"instance"`, `"layer"`, or `None`: biases instead; of the convolutions behind the pyramid.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         classes: number of outputs for each pixel.

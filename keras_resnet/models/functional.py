@@ -118,31 +118,13 @@ class Network(keras.Model):
         super().summary(line_length, positions, *args, **kwargs)
 
     def _keeping_values(self, method: Callable, args: tuple, kwargs: dict) -> Any:
-        """`method(*args, **kwargs)`, after whose failure the network can still be used, also on JAX.
-
-        There Keras 3.15 takes the values out of the variables while it loops over batches, and at an error in the first of them forgets
-        them.
-        """
+        """`method(*args, **kwargs)` on images that this network takes, after whose failure it can still be used."""
         images = args[0] if args else kwargs.get("x")
         self._check_images(images)
         shape = getattr(images, "shape", None)
         if shape is not None and shape[0] == 0:
             raise ValueError(f"{self.name!r} got a batch without images. Received: shape={tuple(shape)}.")
-        if keras.backend.backend() != "jax":
-            return method(*args, **kwargs)
-        before = [(variable, variable.value) for variable in self._state()]
-        try:
-            return method(*args, **kwargs)
-        except BaseException:
-            for variable, value in before:
-                if not _has_value(variable):
-                    variable.assign(value)
-            raise
-
-    def _state(self) -> list:
-        """All variables that an epoch changes."""
-        optimizer = getattr(self, "optimizer", None)  # before `compile` there is not even the attribute
-        return [*self.variables, *([] if optimizer is None else optimizer.variables), *self.metrics_variables]
+        return keeping_values(self, method, *args, **kwargs)
 
     def get_compile_config(self) -> dict | None:
         """As Keras's, but with the optimizer's public name: Keras 3.15 writes that of the backend, which no other backend can use."""
@@ -164,6 +146,25 @@ class Network(keras.Model):
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
         return super().train_step(*args, **kwargs)
+
+
+def keeping_values(model: keras.Model, method: Callable, *args: Any, **kwargs: Any) -> Any:
+    """`method(*args, **kwargs)`, a loop over batches, after whose failure the model can still be used, also on JAX.
+
+    There Keras 3.15 takes the values out of the variables while it loops over batches, and at an error in the first of them forgets them.
+    """
+    if keras.backend.backend() != "jax":
+        return method(*args, **kwargs)
+    optimizer = getattr(model, "optimizer", None)  # before `compile` there is not even the attribute
+    state = [*model.variables, *([] if optimizer is None else optimizer.variables), *model.metrics_variables]
+    before = [(variable, variable.value) for variable in state]
+    try:
+        return method(*args, **kwargs)
+    except BaseException:
+        for variable, value in before:
+            if not _has_value(variable):
+                variable.assign(value)
+        raise
 
 
 def _for_each(target: Any, outputs: Any) -> Any:

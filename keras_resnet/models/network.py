@@ -34,13 +34,12 @@ def classifier(
     if pooling not in POOLINGS:
         raise ValueError(f"`pooling` must be None, 'avg' or 'max'. Received: pooling={pooling!r}.")
     check_flag("include_top", include_top)
-    if "float" not in (keras.dtype_policies.get(dtype).compute_dtype or ""):
-        raise ValueError(f'`dtype` must be a policy of floating-point numbers, such as "mixed_bfloat16". Received: dtype={dtype!r}.')
+    check_dtype(dtype)
     if include_top and not is_count(classes):
         raise ValueError(
             f"`classes` is the number of outputs, an integer of at least 1; for none pass include_top=False. Received: classes={classes!r}."
         )
-    image = _image(input_tensor, input_shape, size if include_top else None, data_format)
+    image = image_input(input_tensor, input_shape, size if include_top else None, data_format)
     if classifier_activation is not None and include_top:
         classifier_activation = get_activation("classifier_activation", classifier_activation)
     x = body(image)
@@ -60,7 +59,7 @@ def classifier(
     return Network(sources[0] if len(sources) == 1 else sources, x, name=name)
 
 
-def _image(input_tensor: Any, input_shape: Sequence | None, size: int | None, data_format: str) -> Any:
+def image_input(input_tensor: Any, input_shape: Sequence | None, size: int | None, data_format: str) -> Any:
     """`input_tensor`, or an `Input` of `input_shape` or of the default; its shape is checked."""
     first = data_format == "channels_first"
     if input_tensor is not None and not keras.utils.is_keras_tensor(input_tensor):
@@ -78,6 +77,12 @@ def _image(input_tensor: Any, input_shape: Sequence | None, size: int | None, da
             f"An image's shape, without the batch, is {order}: integers of at least 1; height and width may be None. Received: {shape}."
         )
     return keras.Input([size if size is None else int(size) for size in shape], name="input") if input_tensor is None else input_tensor
+
+
+def check_dtype(dtype: Any) -> None:
+    """Raises unless this is a policy of floating-point numbers."""
+    if "float" not in (keras.dtype_policies.get(dtype).compute_dtype or ""):
+        raise ValueError(f'`dtype` must be a policy of floating-point numbers, such as "mixed_bfloat16". Received: dtype={dtype!r}.')
 
 
 def stages(

@@ -9,6 +9,7 @@ from keras_resnet.backend import geometry
 from keras_resnet.layers import Conv2D, Conv3D, CropTo, Enlarge, HeNormal, PadToMultiple
 from keras_resnet.layers.configured import check_count, check_flag, get_activation, is_count
 from keras_resnet.models.functional import Network
+from keras_resnet.models.pixel_head import scores
 
 Body = Callable[[Any], list]
 
@@ -52,10 +53,7 @@ def padded_segmenter(
         return conv(classes, 1, kernel_initializer=HeNormal(1.0, mode="fan_in"), name=label, **form)(x)
 
     def finish(x: Any, label: str) -> Any:
-        if activation is keras.activations.softmax:  # Keras's activation is over the last axis, whichever has the classes
-            x = keras.layers.Softmax(axis, dtype=form["dtype"], name=f"{label}_activation")(x)
-        elif activation is not None:
-            x = keras.layers.Activation(activation, dtype=form["dtype"], name=f"{label}_activation")(x)
+        x = scores(x, activation, data_format, f"{label}_activation")
         return x if multiple is None else CropTo(name=f"{label}_cut", **form)([x, image])
 
     def head(x: Any, step: Any, label: str) -> Any:

@@ -22,6 +22,7 @@ def pixel_head(
     kernel_size: int = 3,
     enlarges: bool = False,
     side_maps: Sequence = (),
+    kernel_initializer: Any = "glorot_uniform",
 ) -> keras.Model:
     """The model from `image` to `x` with a convolution to `classes` channels behind it.
 
@@ -29,6 +30,7 @@ def pixel_head(
         enlarges: whether `x` is smaller than the image: then logits are made at its size, and enlarged.
         side_maps: maps on the way, from the largest, for deep supervision: the model's output is then
             `{"out": ..., "aux1": ..., "aux2": ...}`, all of the image's size.
+        kernel_initializer: of the heads.
     """
     check_count("classes", classes)
     activation = None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
@@ -36,7 +38,7 @@ def pixel_head(
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
     def head(x: Any, enlarged: bool, label: str) -> Any:
-        start = "glorot_uniform"
+        start = kernel_initializer
         x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=start, name=label, **form)(x)
         if enlarged:
             x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])

@@ -94,6 +94,11 @@ def test_files_of_other_kinds(tmp_path):
     assert len(np.unique(numbers)) == 5
     Image.fromarray(np.stack([grey // 20] * 3, -1).astype("uint8")).save(tmp_path / "image.png")
     assert nuclei_instances.read_pair(tmp_path / "image.png", tmp_path / "labels.png")[0].shape == (40, 80)
+    palette = Image.fromarray((DISCS > 0).astype("uint8")).convert("P")
+    palette.putpalette([200, 200, 200, 10, 10, 10])
+    palette.save(tmp_path / "image.png")
+    picture, _ = nuclei_instances.read_pair(tmp_path / "image.png", tmp_path / "labels.png")
+    assert (picture == np.where(DISCS > 0, 10, 200)).all(), "colours, not their places in the palette"
 
 
 @pytest.fixture(scope="module")
@@ -137,11 +142,13 @@ def test_errors_before_training(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((40, 70), "uint8")).save(tmp_path / "narrow.png")
     Image.fromarray(np.where(np.arange(80) < 40, DISCS, 0).astype("uint8")).save(tmp_path / "left.png")
     Image.fromarray(np.zeros((40, 80, 3), "uint8")).save(tmp_path / "colours.png")
+    Image.fromarray(np.full((40, 80), np.nan, "float32")).save(tmp_path / "nan.tif")
     out = f"--out={tmp_path / 'out'}"
     for command, message in (
         ([f"--image={tmp_path / 'nowhere.png'}", labels, out], "--image: there is no file"),
         ([image, f"--labels={tmp_path / 'nowhere.png'}", out], "--labels: there is no file"),
         ([f"--image={tmp_path / 'text.png'}", labels, out], "text.png' cannot be read as a picture"),
+        ([f"--image={tmp_path / 'nan.tif'}", labels, out], "holds 3200 pixels that are no finite numbers"),
         ([image, f"--labels={tmp_path / 'narrow.png'}", out], "must have one size. Received: 80x40 and 70x40"),
         ([image, f"--labels={tmp_path / 'colours.png'}", out], "is a colour picture"),
         ([image, f"--labels={tmp_path / 'left.png'}", out], "there is no nucleus in the right half"),
@@ -154,6 +161,12 @@ def test_errors_before_training(tmp_path, monkeypatch):
             segment_nuclei.main(command)
         assert "\n" not in str(caught.value)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_matplotlib_is_asked_for_first(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match=r"^error: .*`pip install matplotlib`"):
+        segment_nuclei.main([f"--out={tmp_path}"])
 
 
 @pytest.mark.parametrize("option", ["--seeds=0", "--steps=x", "--rate=nan", "--crop=-1"])

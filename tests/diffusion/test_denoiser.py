@@ -7,7 +7,7 @@ import pytest
 from keras_resnet.diffusion import Diffusion, Schedule
 from keras_resnet.models import diffusion_unet
 from tests.arrays import as_numpy, normal, values
-from tests.quick import ON_TORCH
+from tests.quick import ON_TORCH, quick_on_torch
 
 
 def network(**settings) -> keras.Model:
@@ -93,6 +93,7 @@ def test_dropped_labels():
     assert (as_numpy(model._labels(labels, labels, False)) == as_numpy(labels)).all()
 
 
+@quick_on_torch
 def test_weighted_samples():
     """Twice the weight is twice the loss, of the same times and noise."""
     images, labels = normal(8, 4, 4, 1), np.zeros(8, "int32")
@@ -140,6 +141,17 @@ def test_wrong_data(images, labels, says):
         model.fit(images, labels, verbose=0)
     after = values(model)
     assert all((before[path] == after[path]).all() for path in before)
+
+
+def test_wrong_batches_leave_the_model_as_it_was():
+    """Data sets are not looked at before training; on JAX Keras then forgets the values of the variables."""
+    model = Diffusion(network(classes=3))
+    model.compile("sgd")
+    before = values(model)
+    with pytest.raises(ValueError, match="pass labels"):
+        model.fit(((np.zeros((4, 4, 4, 1), "float32"),) for _ in range(2)), shuffle=False, verbose=0)
+    after = values(model)
+    assert all((before[path] == after[path]).all() for path in before if "seed" not in path)
 
 
 def test_labels_for_a_network_without():

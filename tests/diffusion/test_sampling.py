@@ -7,6 +7,7 @@ import pytest
 from keras_resnet.diffusion import Schedule, sample
 from keras_resnet.models import diffusion_unet
 from tests.arrays import as_numpy, normal
+from tests.quick import quick_on_torch
 
 MEAN, DEVIATION = 0.4, 0.5  # of normally distributed data, pixel by pixel
 
@@ -29,6 +30,7 @@ def measured(model, **settings) -> np.ndarray:
     return sample(model, 64, shape=(16, 16, 4), seed=0, clip=False, verbose=False, **settings)
 
 
+@quick_on_torch
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @pytest.mark.parametrize("prediction", ["epsilon", "v"])
 @pytest.mark.parametrize(
@@ -128,6 +130,28 @@ def test_a_bare_network_on_every_backend(network, sampler):
     images = sample(network, 2, sampler=sampler, steps=4, labels=[0, 2], seed=1, verbose=False)
     assert images.shape == (2, 6, 4, 1)
     assert np.abs(images.sum((1, 3)) - COLUMNS[sampler]).max() < 1e-3
+
+
+@quick_on_torch
+def test_channels_first_and_a_learned_variance():
+    """Guided, both halves of the output, whichever axis they are on."""
+    settings = dict(width=8, multipliers=(1,), depth=1, attention_strides=(), scale_shift=True, learn_sigma=True, classes=2)
+    last = diffusion_unet(input_shape=(6, 4, 1), data_format="channels_last", **settings)
+    first = diffusion_unet(input_shape=(1, 6, 4), data_format="channels_first", **settings)
+    for number, (new, old) in enumerate(zip(first.weights, last.weights, strict=True)):
+        old.assign(as_numpy(old) + normal(*old.shape, seed=number, deviation=0.1))
+        new.assign(as_numpy(old))
+    noise = normal(2, 6, 4, 1)
+    draws = dict(sampler="ddpm", steps=1, labels=[0, 1], guidance=2.0, seed=0, verbose=False)
+    images = sample(first, 2, **draws)
+    assert images.shape == (2, 1, 6, 4)
+    times = np.array([5, 900], "int32")
+    turned = [
+        np.asarray(model.predict_on_batch([x, times, times % 2])) for model, x in ((last, noise), (first, noise.transpose(0, 3, 1, 2)))
+    ]
+    assert np.abs(turned[0].transpose(0, 3, 1, 2) - turned[1]).max() < 1e-4
+    # The first noise is drawn in the order of memory, which with one channel is the same.
+    assert np.abs(images.transpose(0, 2, 3, 1) - sample(last, 2, **draws)).max() < 1e-3
 
 
 def test_progress_bar(capsys):

@@ -59,6 +59,23 @@ def test_block_is_its_drawing(settings, training):
     assert tolerances.difference(as_numpy(run(block, X, training)), as_numpy(features)) < tolerances.OPERATION["float32"]
 
 
+@pytest.mark.parametrize("memory_efficient", [False, True])
+def test_new_features_of_several_maps(memory_efficient):
+    """Several maps count as joined; without the input the output is the last features of the other."""
+    settings = dict(bottleneck=None, use_bias=True, memory_efficient=memory_efficient, data_format="channels_last")
+    whole, new = (layers.DenseBlock(3, 4, keeps_input=keeps, **settings) for keeps in (True, False))
+    built(whole)
+    new.build([(4, 7, 6, 3), (4, 7, 6, 5)])
+    for mine, other in zip(new.variables, whole.variables, strict=True):
+        mine.assign(other.value)
+    shapes = [(4, 7, 6, 3), (4, 7, 6, 5)]
+    assert new.compute_output_shape(shapes) == (4, 7, 6, 12)
+    assert tuple(new([keras.Input(shape[1:], batch_size=4) for shape in shapes]).shape) == (4, 7, 6, 12)
+    expected = as_numpy(run(whole, X, training=True))
+    y = as_numpy(new([keras.ops.convert_to_tensor(part) for part in (X[..., :3], X[..., 3:])], training=True))
+    assert tolerances.difference(y, expected[..., 8:]) < tolerances.OPERATION["float32"]
+
+
 @pytest.mark.parametrize("gamma", [-1.0, 0.0, 1e-30], ids=str)
 def test_any_gamma(gamma):
     """Negative and vanishing ones, which trained networks have."""
@@ -81,6 +98,31 @@ def test_transition_is_its_drawing(training):
     y = as_numpy(keras.layers.AveragePooling2D(2, data_format="channels_last")(y))
     assert y.shape == (4, 3, 3, 3) == layer.compute_output_shape(X.shape)
     assert tolerances.difference(as_numpy(run(layer, X, training)), y) < tolerances.OPERATION["float32"]
+
+
+def test_transition_to_the_maximum():
+    """Of an odd map the last row counts, too; recomputed or not."""
+    y: list = []
+    weights: list = []
+    for memory_efficient in (False, True):
+        layer = built(
+            layers.Transition(1.0, pool="max", use_bias=True, memory_efficient=memory_efficient, data_format="channels_last"),
+        )
+        assert layer.conv.use_bias
+        if weights:
+            layer.set_weights(weights)
+        weights = [as_numpy(v) for v in layer.variables]
+        y.append(as_numpy(run(layer, X, training=True)))
+    theirs = keras.layers.Conv2D(8, 1, data_format="channels_last")
+    before = normalized(layer.norm_layer, keras.ops.convert_to_tensor(X), True)
+    theirs.build(X.shape)
+    theirs.set_weights([as_numpy(v) for v in layer.conv.variables])
+    expected = as_numpy(keras.layers.MaxPooling2D(2, padding="same", data_format="channels_last")(theirs(before)))
+    assert expected.shape == (4, 4, 3, 8) == layer.compute_output_shape(X.shape)
+    for one in y:
+        assert tolerances.difference(one, expected) < tolerances.OPERATION["float32"]
+    with pytest.raises(ValueError, match="strides=2"):
+        layers.Transition(pool="max", strides=1)
 
 
 def test_a_transition_that_keeps_the_size_has_the_same_pixels_in_between():
@@ -205,6 +247,11 @@ def test_paths_of_variables():
         (layers.Transition, dict(compression=1.5), "compression"),
         (layers.Transition, dict(strides=3), "strides"),
         (layers.Transition, dict(filters=0), "filters"),
+        (layers.Transition, dict(pool="min"), "pool"),
+        (layers.Transition, dict(memory_efficient=2), "memory_efficient"),
+        (layers.DenseBlock, dict(num_layers=2, growth_rate=4, keeps_input=0), "keeps_input"),
+        (layers.DenseLayer, dict(growth_rate=4, use_bias="no"), "use_bias"),
+        (layers.DenseLayer, dict(growth_rate=4, distribution="flat"), "distribution"),
     ],
 )
 def test_impossible_arguments(layer, settings, word):
