@@ -111,6 +111,8 @@ class ConvStack(ConfiguredLayer):
         return geometry.numbers(getattr(self, name), name, self.spatial_dims, 1)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if self.padding == "valid":  # whose maps may be used up; each framework would say so in words of its own
+            self.compute_output_shape([tuple(x.shape) for x in inputs] if isinstance(inputs, (tuple, list)) else tuple(inputs.shape))
         x = self._joined([self.enter(one) for one in inputs]) if isinstance(inputs, (tuple, list)) else self.enter(inputs)
         pool = self._numbers("pool")
         if max(pool) > 1:

@@ -67,6 +67,8 @@ def test_valid_padding_is_the_papers():
     assert model.output_shape == (None, 4, 4, 3)
     with pytest.raises(ValueError, match="smaller than the window"):
         small(padding="valid", size=12)
+    with pytest.raises(ValueError, match="smaller than the window"):
+        small(padding="valid")(np.zeros((1, 12, 12, 3), "float32"))
 
 
 def stock(model: keras.Model, widths: tuple, classes: int) -> keras.Model:
