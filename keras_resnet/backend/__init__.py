@@ -21,7 +21,6 @@ __all__ = [
     "FoldedKernel",
     "add_relu",
     "adopt",
-    "after",
     "average_pool",
     "average_pool2d",
     "average_pool3d",
@@ -107,7 +106,6 @@ def _choose(name: str) -> Callable:
 FoldedKernel = getattr(_twin, "FoldedKernel", reference.FoldedKernel)
 add_relu = _choose("add_relu")
 adopt = getattr(_twin, "adopt", reference.adopt)
-after = _choose("after")
 average_pool2d = _choose("average_pool2d")
 average_pool3d = _choose("average_pool3d")
 batch_norm_inference = _choose("batch_norm_inference")

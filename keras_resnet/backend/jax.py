@@ -223,7 +223,7 @@ def scan(step, x, rows):
 
 
 def remat(function):
-    """On a CPU with the recomputation in a branch of a conditional that the gradient decides: XLA there takes `jax.checkpoint`'s second pass
+    """On a CPU with the recomputation in a branch that the gradient decides on: XLA there takes `jax.checkpoint`'s second pass
     for a copy of the first, and keeps everything. It also does not mix a branch with what stands around it, for which it kept maps.
 
     Temporary memory of a training step, batch 2, 64 px: an FC-DenseNet of five blocks of 4 layers, k = 16, 151 MiB plain, 137 MiB where

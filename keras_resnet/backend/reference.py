@@ -318,11 +318,6 @@ def standardize_kernel(kernel: Tensor, gain: Tensor | None, scale: float, epsilo
     return centred * factor
 
 
-def after(x: Tensor, other: Tensor) -> Tensor:
-    """`x`, which is not used before `other` is there, nor is the gradient of `other` known before that of `x`: for memory."""
-    return x
-
-
 def remat(function: Callable) -> Callable:
     """`function`, its intermediate results recomputed in the backward pass instead of kept. Positional tensors only."""
     return keras.remat(function)

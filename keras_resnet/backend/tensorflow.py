@@ -279,16 +279,3 @@ def _group_norm(groups, epsilon):
         return tf.cast(y, x.dtype), gradients
 
     return normalize
-
-
-@tf.custom_gradient
-def after(x, other):
-    """TensorFlow runs what does not depend on one another at the same time, and keeps the results of all."""
-    with tf.control_dependencies([other]):
-        y = tf.identity(x)
-
-    def gradient(upstream):
-        with tf.control_dependencies([upstream]):
-            return upstream, tf.zeros_like(other)
-
-    return y, gradient

@@ -106,11 +106,7 @@ class FullScaleBlock(ConfiguredLayer):
 
     def _forward(self, maps: Sequence, training: bool | None) -> Any:
         own = maps[self.place - 1]
-        joined: list = []
-        for number, x in enumerate(maps, start=1):
-            if self.remat and training and joined:
-                x = backend.after(x, joined[-1])
-            joined.append(self._branch(number, x, own, training))
+        joined = [self._branch(number, x, own, training) for number, x in enumerate(maps, start=1)]
         return self.fuse.call(keras.ops.concatenate(joined, self.inner_channel_axis), training)
 
     def _branch(self, number: int, x: Any, own: Any, training: bool | None) -> Any:
@@ -142,7 +138,6 @@ class FullScaleBlock(ConfiguredLayer):
         total: Any = None
         for start in range(0, x.shape[axis], width):
             part = x[(*[slice(None)] * axis, slice(start, start + width))]
-            part = part if total is None else backend.after(part, total)
             y = backend.remat(convolve)(part, own, kernel[:, :, start : start + width])
             total = y if total is None else total + y
         return total if bias is None else total + reference.channel_shape(keras.ops.cast(bias, total.dtype), 4, axis)
