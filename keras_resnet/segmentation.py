@@ -12,10 +12,10 @@ from keras_resnet.models.densenet import cifar_densenet, densenet
 from keras_resnet.models.fpn import fpn
 from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.weights import load
-from keras_resnet.zoo import ZOO, create_model
+from keras_resnet.zoo import NETWORKS, ZOO, create_model
 
-_OF_ENCODER = """encoder: one of `list_models()`, such as `"resnet34"`, with weights behind a dot, `"resnet34.a1_in1k"`; or a network
-            without top, on whose own input the decoder is built.
+_OF_ENCODER = """encoder: one of `list_models(task="classification")`, such as `"resnet34"`, with weights behind a dot,
+            `"resnet34.a1_in1k"`; or a network without top, on whose own input the decoder is built.
         encoder_weights: as `weights` in `create_model`: `None` for random ones, `"imagenet"`, a tag, a file. A named encoder's.
         weights: a file for the whole network, as in `load_weights`: segmentation_models.pytorch's `.safetensors` too; or `None`.
         input_shape: of an image, without the batch; height and width may be `None`. A named encoder's.
@@ -84,6 +84,8 @@ def _encoder(encoder: Any, settings: dict) -> keras.Model:
             raise ValueError(f"`{extra[0]}` is for an encoder that is named; this one is a model already, {encoder.name!r}.")
         return encoder
     name = encoder.partition(".")[0] if isinstance(encoder, str) else encoder
+    if name in NETWORKS and name not in ZOO:
+        raise ValueError(f'An encoder is one of keras_resnet.list_models(task="classification"). Received: encoder={encoder!r}.')
     dense = name in ZOO and ZOO[name].builder in (densenet, cifar_densenet)
     settings = dict(settings)
     weights = settings.pop("encoder_weights")

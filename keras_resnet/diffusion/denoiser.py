@@ -42,7 +42,8 @@ class Diffusion(keras.Model):
 
     Raises:
         ValueError: at an argument outside what is listed; in `fit` at labels that are missing, superfluous or out of range, and at images
-            that are integers, of another size, or not finite (arrays alone are looked at; a tensor's wrong labels make the loss NaN).
+            that are integers, of another size, or not finite (arrays alone are looked at; wrong labels of a data set make the
+            loss NaN, and the gradients are those of no class).
 
     Source: Ho et al. 2020, arXiv:2006.11239, algorithm 1; v Salimans and Ho 2022, arXiv:2202.00512; dropped labels Ho and Salimans 2022,
     arXiv:2207.12598.
@@ -93,33 +94,37 @@ class Diffusion(keras.Model):
     ) -> Any:
         """Mean square of the network's error over pixels and samples; `y` are labels, `sample_weight` a weight a sample."""
         inputs = [y_pred["images"], y_pred["timesteps"]]
-        labels = self._labels(y, inputs[1], training)
+        labels, wrong = self._labels(y, inputs[1], training)
         output = self.network(inputs if labels is None else [*inputs, labels], training=training)
         error = keras.ops.cast(output, self.variable_dtype) - y_pred["target"]
         error = keras.ops.mean(keras.ops.square(error), (1, 2, 3))
         if sample_weight is not None:
-            error = error * keras.ops.cast(sample_weight, error.dtype)
-        return sum(self.losses, keras.ops.mean(error))
+            error = error * keras.ops.cast(_one_each("sample_weight", sample_weight), error.dtype)
+        error = keras.ops.mean(error)
+        if wrong is not None:  # added, not multiplied: the loss says it, and the gradients are those of the labels that there are
+            error = error + keras.ops.stop_gradient(keras.ops.cast(keras.ops.where(wrong, float("nan"), 0.0), error.dtype))
+        return sum(self.losses, error)
 
-    def _labels(self, y: Any, times: Any, training: bool | None) -> Any:
+    def _labels(self, y: Any, times: Any, training: bool | None) -> tuple[Any, Any]:
+        """Labels for the network, of which those out of range are no class, and whether there were any such."""
         ops = keras.ops
         if (y is None) != (len(self.network.inputs) == 2):
             raise ValueError(_label_advice(self.network, y is not None))
         if y is None:
-            return None
-        if len(y.shape) > 1:
-            if len(y.shape) != 2 or y.shape[1] != 1:
-                raise ValueError(f"Labels must be integers, (n,), not one-hot. Received: shape={tuple(y.shape)}.")
-            y = ops.squeeze(y, 1)
-        labels = ops.cast(y, "int32")
-        if not training or not self.label_dropout:
-            return labels
-        dropped = keras.random.uniform(ops.shape(times), dtype="float32", seed=self.draws) < self.label_dropout
-        return ops.where(dropped, -1, labels)
+            return None, None
+        labels = ops.cast(_one_each("Labels", y), "int32")
+        unknown = ops.less(labels, -1)
+        if (count := sampling.class_count(self.network)) is not None:
+            unknown = ops.logical_or(unknown, ops.greater_equal(labels, count))
+        labels = ops.where(unknown, -1, labels)
+        if training and self.label_dropout:
+            dropped = keras.random.uniform(ops.shape(times), dtype="float32", seed=self.draws) < self.label_dropout
+            labels = ops.where(dropped, -1, labels)
+        return labels, ops.any(unknown)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._check(x, y)
+        self._check(x, y, kwargs.get("sample_weight"))
         history = keeping_values(self, super().fit, x, y, *args, **kwargs)
         if getattr(self.optimizer, "use_ema", False) and keras.backend.backend() == "jax":
             # There Keras 3.15 leaves the averages and the weights one array, which a prediction then takes away from the optimizer.
@@ -129,12 +134,16 @@ class Diffusion(keras.Model):
 
     @functools.wraps(keras.Model.evaluate)
     def evaluate(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
-        self._check(x, y)
+        self._check(x, y, kwargs.get("sample_weight"))
         return keeping_values(self, super().evaluate, x, y, *args, **kwargs)
 
-    def _check(self, x: Any, y: Any) -> None:
+    def _check(self, x: Any, y: Any, sample_weight: Any) -> None:
         """Raises at arrays that the network cannot learn from."""
+        if sample_weight is not None and y is None:
+            raise ValueError("`sample_weight` needs labels: without them Keras forgets it. Leave out what is not to be learned from.")
         if isinstance(x, np.ndarray):
+            if len(x) == 0:
+                raise ValueError(f"There is no image to learn from. Received: shape={x.shape}.")
             if (y is None) != (len(self.network.inputs) == 2):
                 raise ValueError(_label_advice(self.network, y is not None))
             expected = tuple(self.network.inputs[0].shape)
@@ -174,6 +183,16 @@ class Diffusion(keras.Model):
         if isinstance(config, dict):
             name_publicly(config.get("optimizer"))
         return config
+
+
+def _one_each(name: str, values: Any) -> Any:
+    """`(n,)` of `(n,)` or `(n, 1)`. Raises at other shapes."""
+    if len(values.shape) == 2 and values.shape[1] == 1:
+        return keras.ops.squeeze(values, 1)
+    if len(values.shape) != 1:
+        what = "integers, (n,), not one-hot" if name == "Labels" else "numbers, (n,)"
+        raise ValueError(f"{name} must be {what}. Received: shape={tuple(values.shape)}.")
+    return values
 
 
 def _label_advice(network: keras.Model, given: bool) -> str:

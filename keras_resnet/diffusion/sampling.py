@@ -153,10 +153,15 @@ def check_labels(labels: np.ndarray, network: Any) -> None:
         return
     if len(network.inputs) == 2:
         raise ValueError(f"The network {network.name!r} has no classes, and takes no labels. Build it with `classes`.")
-    layer = next((layer for layer in network.layers if hasattr(layer, "classes")), None)
+    count = class_count(network)
     least, most = int(labels.min()), int(labels.max())
-    if layer is not None and (least < -1 or most >= layer.classes):
-        raise ValueError(f"Labels must be from 0 to {layer.classes - 1}, or -1 for no class. Received: labels from {least} to {most}.")
+    if count is not None and (least < -1 or most >= count):
+        raise ValueError(f"Labels must be from 0 to {count - 1}, or -1 for no class. Received: labels from {least} to {most}.")
+
+
+def class_count(network: keras.Model) -> int | None:
+    """How many classes a network says that it has."""
+    return next((layer.classes for layer in network.layers if hasattr(layer, "classes")), None)
 
 
 def _classes(labels: Any, guidance: float, num: int, source: Source) -> np.ndarray | None:

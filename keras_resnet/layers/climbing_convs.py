@@ -21,7 +21,7 @@ class ClimbingConvs(ConfiguredLayer):
 
     Args:
         filters: f.
-        norm: `"group"`, `"batch"`, `"instance"`, or `None`: a bias instead.
+        norm: `"group"`, `"batch"`, `"instance"`, `"layer"`, or `None`: a bias instead.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.

@@ -146,6 +146,13 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` must be an integer of at least 1. Received: {name}={value!r}.")
 
 
+def check_odd(name: str, value: Any) -> None:
+    """Raises unless `value` is an odd number of at least 1, or one an axis: a window with as much on either side."""
+    values = value if isinstance(value, (tuple, list)) else (value,)
+    if not values or not all(is_count(one) and operator.index(one) % 2 for one in values):
+        raise ValueError(f"`{name}` must be odd, so that a map keeps its size. Received: {name}={value!r}.")
+
+
 def check_flag(name: str, value: Any) -> None:
     """Raises unless `value` is true or false."""
     if not isinstance(value, (bool, np.bool_)):

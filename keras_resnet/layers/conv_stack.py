@@ -7,7 +7,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import geometry, reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, check_number, is_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, check_number, check_odd, is_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.rematerialized import rematerialized
@@ -72,6 +72,8 @@ class ConvStack(ConfiguredLayer):
             raise ValueError(f"`filters` must hold an integer of at least 1 for each convolution. Received: filters={filters!r}.")
         for name, value in (("kernel_size", kernel_size), ("strides", strides), ("pool", pool)):
             geometry.numbers(value, name, len(value) if isinstance(value, (tuple, list)) else 2, 1)
+        if padding == "same":
+            check_odd("kernel_size", kernel_size)
         check_choice("merge", merge, ("concat", "add"))
         check_choice("padding", padding, ("same", "valid"))
         check_norm(norm, norm_momentum, norm_epsilon)

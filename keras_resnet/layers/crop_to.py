@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
+from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer
-from keras_resnet.layers.pad_to_multiple import check_rank, spatial_axes
+from keras_resnet.layers.pad_to_multiple import check_rank
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -32,14 +33,14 @@ class CropTo(ConfiguredLayer):
             raise ValueError(f"CropTo takes two inputs, [x, like]. Received: shape={input_shape}.")
         x, like = input_shape
         check_rank(self, x)
-        axes = spatial_axes(len(x), self.data_format)
+        axes = reference.spatial_axes(self.data_format, len(x))
         if len(x) != len(like) or any(None not in (x[axis], like[axis]) and x[axis] < like[axis] for axis in axes):
             raise ValueError(f"The first input of CropTo must be nowhere smaller than the second. Received: shapes {x} and {like}.")
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         x, like = inputs
-        return cut(x, keras.ops.shape(like), spatial_axes(len(x.shape), self.data_format))
+        return cut(x, keras.ops.shape(like), reference.spatial_axes(self.data_format, len(x.shape)))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         x, like = input_shape

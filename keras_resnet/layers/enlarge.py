@@ -6,7 +6,7 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import geometry, reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_odd
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
 from keras_resnet.layers.conv_transpose import ConvTranspose
 from keras_resnet.layers.initializer import HeNormal
@@ -67,7 +67,7 @@ class Enlarge(ConfiguredLayer):
         if filters is not None or method in ("transpose", "pixel_shuffle"):
             check_count("filters", filters)
         geometry.numbers(strides, "strides", len(strides) if isinstance(strides, (tuple, list)) else 2, 1)
-        check_count("kernel_size", kernel_size)
+        check_odd("kernel_size", kernel_size)
         if use_bias is not None:
             check_flag("use_bias", use_bias)
         check_norm(norm, norm_momentum, norm_epsilon)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_resnet.backend import geometry
+from keras_resnet.backend import geometry, reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
 
 
@@ -43,7 +43,7 @@ class PadToMultiple(ConfiguredLayer):
 
     def call(self, inputs: Any) -> Any:
         x = inputs
-        for axis, multiple in zip(spatial_axes(len(x.shape), self.data_format), self._multiples(len(x.shape)), strict=True):
+        for axis, multiple in zip(reference.spatial_axes(self.data_format, len(x.shape)), self._multiples(len(x.shape)), strict=True):
             old = keras.ops.shape(x)[axis]
             if isinstance(old, int) and old % multiple == 0:
                 continue
@@ -53,14 +53,9 @@ class PadToMultiple(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = list(input_shape)
-        for axis, multiple in zip(spatial_axes(len(shape), self.data_format), self._multiples(len(shape)), strict=True):
+        for axis, multiple in zip(reference.spatial_axes(self.data_format, len(shape)), self._multiples(len(shape)), strict=True):
             shape[axis] = None if shape[axis] is None else -(-shape[axis] // multiple) * multiple
         return tuple(shape)
-
-
-def spatial_axes(ndim: int, data_format: str) -> range:
-    """Axes of the sides of images (`ndim` 4) or volumes (5)."""
-    return range(2, ndim) if data_format == "channels_first" else range(1, ndim - 1)
 
 
 def check_rank(layer: keras.layers.Layer, shape: tuple) -> None:

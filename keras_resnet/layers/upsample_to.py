@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from keras_resnet import backend
+from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice
-from keras_resnet.layers.pad_to_multiple import spatial_axes
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -36,7 +36,7 @@ class UpsampleTo(ConfiguredLayer):
 
     def call(self, inputs: Any) -> Any:
         x, like = inputs
-        height, width = spatial_axes(4, self.data_format)
+        height, width = reference.spatial_axes(self.data_format, 4)
         shape = keras.ops.shape(like)
         return backend.upsample2d(x, (shape[height], shape[width]), self.method, self.data_format)
 

@@ -6,9 +6,10 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.configured import check_number
+from keras_resnet.learning.losses.presence import Presence
 from keras_resnet.models.functional import Network
 
-MAIN = "out"
+MAIN, PRESENCE = "out", "presence"
 
 
 def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | None = None, metrics: Any = None) -> dict[str, Any]:
@@ -21,10 +22,11 @@ def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | N
     ```
 
     Args:
-        model: built with `deep_supervision=True`: its outputs are named `"out"`, `"aux1"`, `"aux2"` ...
+        model: built with `deep_supervision=True`: its outputs are named `"out"`, `"aux1"`, `"aux2"` ... An output `"presence"` gets
+            `losses.Presence`, of weight 1.
         loss: a Keras loss.
-        weights: of `"out"`, `"aux1"` and so on, each at least 0; `None` for 1, 1/2, 1/4 ..., divided by their sum (Isensee et al. 2021,
-            nnU-Net, arXiv:1809.10486).
+        weights: of `"out"`, `"aux1"` and so on, each at least 0; `None` for 1, 1/2, 1/4 ..., divided by their sum, as in nnU-Net (Isensee
+            et al. 2018, arXiv:1809.10486), which leaves out the deepest.
         metrics: of `"out"` alone.
 
     Returns:
@@ -42,6 +44,9 @@ def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | N
     for weight in weights:
         check_number("weights", weight, 0)
     found: dict[str, Any] = dict(loss=dict.fromkeys(names, loss), loss_weights=dict(zip(names, map(float, weights), strict=True)))
+    if PRESENCE in model.output:
+        found["loss"][PRESENCE] = Presence(getattr(loss, "ignore_index", None))
+        found["loss_weights"][PRESENCE] = 1.0
     if metrics is not None:
         found["metrics"] = {MAIN: list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]}
     return found
@@ -67,4 +72,4 @@ def _outputs(model: Any) -> list[str]:
             "`model` must be a network with side outputs, which deep_supervision=True builds: a dictionary with "
             f'"out". Received: {getattr(model, "name", type(model).__name__)!r}.'
         )
-    return [MAIN, *sorted((name for name in outputs if name != MAIN), key=lambda name: (len(name), name))]
+    return [MAIN, *sorted((name for name in outputs if name.startswith("aux")), key=lambda name: (len(name), name))]

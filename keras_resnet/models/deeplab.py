@@ -9,7 +9,7 @@ from keras_resnet.layers import AtrousPyramid, DeepLabDecoder
 from keras_resnet.layers.configured import check_count
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head
 
 
 def deeplab_v3_plus(
@@ -28,6 +28,9 @@ def deeplab_v3_plus(
     name: str = "deeplab_v3_plus",
 ) -> keras.Model:
     """DeepLabV3+ on an encoder, for images of any size: the output has the image's height and width.
+
+    Train it with batches of two images or more: the norm of the map's mean has one number a channel and image, and of one image it would
+    learn that the variance is 0.
 
     ```
     stage1 (/4) ----------------------------------------------------- conv 1x1, 48 -- concat -- separable conv -- conv 1x1, classes
@@ -58,6 +61,7 @@ def deeplab_v3_plus(
     Source: Chen et al. 2018, arXiv:1802.02611. As many parameters as segmentation_models.pytorch's `DeepLabV3Plus`, which enlarges with
     aligned corners, and dilates the first block of a stage as the others; here, as in torchvision, it is dilated as the stage before.
     """
+    check_head(classes, classifier_activation)
     maps = encoder_maps(encoder, depth, least=3)
     check_count("width", width)
     check_count("early_width", early_width)

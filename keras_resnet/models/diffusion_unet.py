@@ -24,6 +24,7 @@ from keras_resnet.layers.conv_kinds import PADDINGS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.timestep_embedding import CONVENTIONS, NEAR_ZERO, diffusion_start
 from keras_resnet.models.functional import Network
+from keras_resnet.models.network import check_dtype
 from keras_resnet.models.row import Row
 
 RESAMPLINGS = ("conv", "residual")
@@ -116,6 +117,7 @@ def diffusion_unet(
     check_number("dropout", dropout, 0, 1)
     check_norm(norm, norm_momentum, norm_epsilon)
     get_activation("activation", activation)
+    check_dtype(dtype)
     if classes is not None:
         check_count("classes", classes)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())

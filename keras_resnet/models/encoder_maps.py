@@ -12,7 +12,10 @@ def encoder_maps(encoder: Any, depth: Any, least: int = 2) -> list:
     """The encoder's first `depth` maps, from the largest. Raises where there are fewer, or where fewer than `least` are asked for."""
     if not isinstance(encoder, keras.Model):
         raise ValueError(f"`encoder` must be a keras.Model, a network of keras_resnet without top. Received: {type(encoder).__name__}.")
-    maps = list(features(encoder, stem=True).values())
+    found = features(encoder, stem=True)
+    if "stem" not in found:
+        raise ValueError(f"The encoder {encoder.name!r} has no stem, as every network of the zoo for images has. Pass one of those.")
+    maps = list(found.values())
     check_count("depth", depth)
     if not least <= depth <= len(maps):
         raise ValueError(f"`depth` must be from {least} to the {len(maps)} maps that {encoder.name!r} has. Received: depth={depth}.")

@@ -8,7 +8,7 @@ from keras_resnet.layers import ClimbingConvs, Conv2D, HeNormal, LateralSum
 from keras_resnet.layers.configured import check_count, check_number
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head
 
 
 def fpn(
@@ -59,6 +59,7 @@ def fpn(
     Source: Lin et al. 2017, arXiv:1612.03144; the branch for dense prediction Kirillov et al. 2019, arXiv:1901.02446, figure 3. As many
     parameters as segmentation_models.pytorch's `FPN`, which enlarges with aligned corners.
     """
+    check_head(classes, classifier_activation)
     maps = encoder_maps(encoder, depth, least=3)[1:]
     for argument, value in (("pyramid_width", pyramid_width), ("width", width)):
         check_count(argument, value)

@@ -7,9 +7,10 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import Conv2D, Conv3D, CropTo, Enlarge, HeNormal, PadToMultiple
-from keras_resnet.layers.configured import check_count, check_flag, get_activation, is_count
+from keras_resnet.layers.configured import check_flag, is_count
 from keras_resnet.models.functional import Network
-from keras_resnet.models.pixel_head import scores
+from keras_resnet.models.network import check_dtype
+from keras_resnet.models.pixel_head import check_head, scores
 
 Body = Callable[[Any], list]
 
@@ -37,11 +38,9 @@ def padded_segmenter(
             size; with another `out` than `"first"` on the first, too.
         out: what is put out: `"first"`, the head of the first map; `"mean"`, of all heads; `"conv"`, a 1x1 convolution of all heads.
     """
-    check_count("classes", classes)
     check_flag("deep_supervision", deep_supervision)
-    if "float" not in (keras.dtype_policies.get(dtype).compute_dtype or ""):
-        raise ValueError(f'`dtype` must be a policy of floating-point numbers, such as "mixed_bfloat16". Received: dtype={dtype!r}.')
-    activation = None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
+    check_dtype(dtype)
+    activation = check_head(classes, classifier_activation)
     axis = 1 if data_format == "channels_first" else -1
     # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)

@@ -32,8 +32,7 @@ def pixel_head(
             `{"out": ..., "aux1": ..., "aux2": ...}`, all of the image's size.
         kernel_initializer: of the heads.
     """
-    check_count("classes", classes)
-    activation = None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
+    activation = check_head(classes, classifier_activation)
     # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
@@ -51,10 +50,21 @@ def pixel_head(
     return Network(image, {"out": out, **sides}, name=name)
 
 
+def check_head(classes: Any, classifier_activation: Any) -> Any:
+    """The activation function of a head. Raises where its arguments are wrong: builders ask before they build on somebody's encoder."""
+    check_count("classes", classes)
+    return None if classifier_activation is None else get_activation("classifier_activation", classifier_activation)
+
+
 def scores(logits: Any, activation: Any, data_format: str, name: str) -> Any:
     """An activation function over the logits of each pixel's classes; `None` leaves them as they are."""
     if activation is None:
         return logits
     if activation is keras.activations.softmax:  # Keras's function is over the last axis, whichever has the classes
         return keras.layers.Softmax(1 if data_format == "channels_first" else -1, dtype=logits.dtype, name=name)(logits)
-    return keras.layers.Activation(activation, dtype=logits.dtype, name=name)(logits)
+    if data_format == "channels_last":
+        return keras.layers.Activation(activation, dtype=logits.dtype, name=name)(logits)
+    axes = len(logits.shape)  # behind the batch, from 1: other functions may be over the last axis, too
+    x = keras.layers.Permute((*range(2, axes), 1), dtype=logits.dtype, name=f"{name}_turned")(logits)
+    x = keras.layers.Activation(activation, dtype=logits.dtype, name=name)(x)
+    return keras.layers.Permute((axes - 1, *range(1, axes - 1)), dtype=logits.dtype, name=f"{name}_turned_back")(x)

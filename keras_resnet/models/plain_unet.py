@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers import AttentionGate, ConvStack, Enlarge
-from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, check_odd
 from keras_resnet.layers.enlarge import METHODS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
@@ -90,7 +90,7 @@ def plain_unet(
     check_choice("padding", padding, ("same", "valid"))
     check_choice("upsampling", upsampling, METHODS)
     if up_kernel is not None:
-        check_count("up_kernel", up_kernel)
+        check_odd("up_kernel", up_kernel)
     check_choice("merge", merge, ("concat", "add"))
     check_choice("attention", attention, ("gate", None))
     check_number("dropout", dropout, 0, 1)

@@ -11,7 +11,7 @@ from keras_resnet.layers.configured import check_flag, is_count
 from keras_resnet.layers.decoder_block import check_decoder
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
 from keras_resnet.models.features import feature_info
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head
 
 WIDTHS = (256, 128, 64, 32, 16)
 
@@ -45,7 +45,7 @@ def unet(
 
     Args:
         encoder: a network of the zoo without top, for images of open size or of one. Data format and dtype are its own.
-        depth: how many of the encoder's maps are used, 3 to 5 in networks of four stages; what lies deeper is left out.
+        depth: how many of the encoder's maps are used, 2 to 5 in networks of four stages; what lies deeper is left out.
         widths: channels of the decoder's blocks, from the deepest; `None` for as many of (256, 128, 64, 32, 16) as the depth.
         upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
         deep_supervision: whether the maps on the way up get heads too: the output is then `{"out": ..., "aux1": ..., "aux2": ...}`, from
@@ -63,8 +63,9 @@ def unet(
         ValueError: at an argument outside what is listed; nothing is built then.
 
     Source: Ronneberger et al. 2015, arXiv:1505.04597; layout and weights of segmentation_models.pytorch's `Unet`, which leaves the size
-    open in the same way: each block enlarges to the size of the map that it joins.
+    open in the same way: each block enlarges to the size of the map that it joins. Kernels start normal, there uniform, of He's variance.
     """
+    check_head(classes, classifier_activation)
     maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
     check_decoder(upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon)
@@ -110,6 +111,7 @@ def unet_plus_plus(
 
     Source: Zhou et al. 2018, arXiv:1807.10165; layout and weights of segmentation_models.pytorch's `UnetPlusPlus`.
     """
+    check_head(classes, classifier_activation)
     maps = encoder_maps(encoder, depth)
     widths = _widths(widths, len(maps))
     check_decoder(upsampling, merge, attention, dropout, norm, norm_momentum, norm_epsilon)

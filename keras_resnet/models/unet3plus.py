@@ -73,7 +73,7 @@ def unet3plus(
 
     Source: Huang et al. 2020, arXiv:2004.08790. The authors' images have sides that divide by 16; at others an odd side is rounded up
     where it is halved. Where `guided` says that there is nothing, the authors' code multiplies the logits by zero and the paper the
-    outputs: here it is the outputs, so that probabilities are 0 there.
+    outputs: here it is the outputs, so that probabilities are 0 there; logits of 0 say nothing, so give a `classifier_activation`.
     """
     if not isinstance(widths, (tuple, list)) or len(widths) < 2 or not all(map(is_count, widths)):
         raise ValueError(f"`widths` must hold two integers of at least 1, or more, one for each scale. Received: widths={widths!r}.")

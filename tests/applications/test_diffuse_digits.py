@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from applications import diffuse_digits
+from tests.quick import quick_on_torch
 
 
 @pytest.fixture(scope="module")
@@ -13,6 +14,7 @@ def written(tmp_path_factory):
     return out, diffuse_digits.main(["--quick", "--out", str(out)])
 
 
+@quick_on_torch
 def test_files(written):
     out, score = written
     assert sorted(path.name for path in out.iterdir()) == sorted(diffuse_digits.FILES)
@@ -25,6 +27,7 @@ def test_files(written):
         assert arrays["losses"][0] < 1.2
 
 
+@quick_on_torch
 def test_the_saved_model_writes_the_same(written):
     model = keras.saving.load_model(written[0] / "diffuse_digits.keras")
     with np.load(written[0] / "diffuse_digits.npz", allow_pickle=False) as arrays:

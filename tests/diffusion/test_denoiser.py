@@ -107,6 +107,37 @@ def test_weighted_samples():
     assert abs(losses[1] / losses[0] - 2) < 1e-4
 
 
+@quick_on_torch
+def test_each_sample_has_its_own_weight():
+    """Of one weight that is not zero the loss is that sample's alone, in either shape."""
+    images, labels = normal(4, 4, 4, 1), np.zeros(4, "int32")
+    losses = []
+    for weights in (np.eye(4, dtype="float32")[1], np.eye(4, dtype="float32")[1][:, None], np.ones(4, "float32")):
+        keras.utils.set_random_seed(0)
+        model = Diffusion(network(classes=1), seed=0)
+        model.compile("sgd")
+        losses.append(model.evaluate(images, labels, sample_weight=weights, batch_size=4, verbose=0))
+    assert abs(losses[0] - losses[1]) < 1e-6
+    assert 0 < losses[0] < losses[2]
+    with pytest.raises(ValueError, match="needs labels"):
+        Diffusion(network()).fit(images, sample_weight=np.ones(4, "float32"))
+
+
+@quick_on_torch
+def test_a_wrong_label_in_a_data_set_costs_no_weights():
+    """The loss is NaN, and the weights are those of a step in which it was no class."""
+    found = []
+    for label in (5, -1):
+        keras.utils.set_random_seed(0)
+        model = Diffusion(network(classes=2), seed=0, label_dropout=0.0)
+        model.compile(keras.optimizers.SGD(0.1))
+        labels = np.array([0, label, 1, 1], "int32")
+        loss = model.fit(((normal(4, 4, 4, 1), labels) for _ in range(1)), steps_per_epoch=1, verbose=0).history["loss"][0]
+        assert np.isnan(loss) == (label == 5)
+        found.append(values(model.network))
+    assert all(np.isfinite(value).all() and (value == found[1][key]).all() for key, value in found[0].items())
+
+
 def test_without_labels():
     model = Diffusion(network(), seed=0)
     model.compile(keras.optimizers.SGD(1e-3))
@@ -127,6 +158,7 @@ def test_mixed_precision_learns_in_float32():
         (np.zeros((4, 4, 4, 1), "uint8"), np.zeros(4, int), "floating-point"),
         (np.zeros((4, 5, 4, 1), "float32"), np.zeros(4, int), r"of the shape \(None, 4, 4, 1\)"),
         (np.zeros((4, 4, 1), "float32"), np.zeros(4, int), "of the shape"),
+        (np.zeros((0, 4, 4, 1), "float32"), np.zeros(0, int), "no image"),
         (np.full((4, 4, 4, 1), np.nan, "float32"), np.zeros(4, int), "finite"),
         (np.zeros((4, 4, 4, 1), "float32"), np.full(4, 3), "from 0 to 2"),
         (np.zeros((4, 4, 4, 1), "float32"), np.eye(4)[:, :3], "Labels must be integers"),

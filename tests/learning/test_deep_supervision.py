@@ -9,7 +9,7 @@ from keras_resnet.learning import deep_supervision, inference_model
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.models.dense_networks import small
-from tests.quick import ON_TORCH
+from tests.quick import ON_TORCH, quick_on_torch
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,30 @@ def test_wrong_arguments():
         deep_supervision(model, "mse", [1, 0.5])
     with pytest.raises(ValueError, match="`weights`"):
         deep_supervision(model, "mse", [1, 0.5, -1, 0, 0])
+
+
+@quick_on_torch
+def test_a_judgement_of_the_whole_image_learns_from_the_mask():
+    """The loss of "presence" is that of whether its mask shows anything; a mask alone is enough."""
+    x, masks = normal(2, 12, 12, 3), np.zeros((2, 12, 12), "int64")
+    masks[1, 3:5, 3:5] = 2
+    model = keras_resnet.models.unet3plus(
+        (4, 6, 8), skip_width=4, deep_supervision=True, guided=True, classes=3, classifier_activation="softmax", input_shape=(12, 12, 3)
+    )
+    settings = deep_supervision(model, keras_resnet.losses.Dice(from_logits=False))
+    assert sorted(settings["loss"]) == ["aux1", "aux2", "out", "presence"]
+    model.compile(keras.optimizers.SGD(0.05), **settings)
+    before = as_numpy(model.get_layer("presence_head").kernel).copy()
+    assert np.isfinite(model.fit(x, masks, batch_size=2, verbose=0).history["loss"][0])
+    assert (as_numpy(model.get_layer("presence_head").kernel) != before).any()
+
+
+def test_presence_is_the_cross_entropy_of_what_masks_show():
+    masks = np.zeros((3, 4, 4), "int32")
+    masks[1, 0, 0], masks[2] = 2, 255
+    scores = np.array([[0.9, 0.2], [0.9, 0.2], [0.5, 0.5]], "float32")
+    found = as_numpy(keras_resnet.losses.Presence(ignore_index=255, reduction=None)(masks, scores))
+    expected = [-np.log([0.9, 0.8]).mean(), -np.log([0.1, 0.2]).mean(), -np.log([0.5, 0.5]).mean()]
+    assert np.allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match=r"\(n, 2\)"):
+        keras_resnet.losses.Presence()(masks, np.zeros((3, 3), "float32"))

@@ -158,6 +158,7 @@ def test_attention_weighs_the_skip():
         (dict(padding="mirror"), "'same', 'valid'"),
         (dict(upsampling="cubic"), "'pixel_shuffle'"),
         (dict(up_kernel=0), "`up_kernel`"),
+        (dict(up_kernel=2), "`up_kernel` must be odd"),
         (dict(merge="multiply"), "'concat', 'add'"),
         (dict(attention="scse"), "'gate'"),
         (dict(norm="bunch"), "`norm`"),

@@ -1,6 +1,7 @@
 """Feature pyramids and DeepLabV3+: published counts, any size of image, what they share with every network, and wrong arguments."""
 
 import keras
+import numpy as np
 import pytest
 
 from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
@@ -40,7 +41,7 @@ def test_output_has_the_images_size(builder, size):
         (FPN, dict(dropout=0.0)),
         pytest.param(FPN, dict(norm="batch", depth=4), marks=() if ON_TORCH else pytest.mark.full),
         (DeepLabV3Plus, dict(output_stride=16)),
-        (DeepLabV3Plus, dict(norm="group", dropout=0.0, depth=4)),
+        pytest.param(DeepLabV3Plus, dict(norm="group", dropout=0.0, depth=4), marks=() if ON_TORCH else pytest.mark.full),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
@@ -57,12 +58,13 @@ def test_deeplab_dilates_its_encoder():
     assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
 
 
-@pytest.mark.parametrize("builder", [FPN, UNet])
-def test_an_activation_is_over_the_classes(builder):
-    y = run(small(builder, classifier_activation="softmax"), normal(2, 33, 40, 3))
-    assert abs(as_numpy(y).sum(-1) - 1).max() < 1e-5
-    y = run(small(builder, classifier_activation="softmax", data_format="channels_first"), normal(2, 3, 33, 40))
-    assert abs(as_numpy(y).sum(1) - 1).max() < 1e-5
+@pytest.mark.parametrize(("builder", "activation"), [(FPN, "softmax"), (UNet, "softmax"), (UNet, "log_softmax")])
+def test_an_activation_is_over_the_classes(builder, activation):
+    for form, axis in (({}, -1), (dict(data_format="channels_first"), 1)):
+        images = normal(2, 3, 33, 40) if form else normal(2, 33, 40, 3)
+        y = as_numpy(run(small(builder, classifier_activation=activation, **form), images))
+        assert y.shape[axis] == 3
+        assert abs((np.exp(y) if activation == "log_softmax" else y).sum(axis) - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize(

@@ -63,11 +63,11 @@ def test_output_has_the_images_size(builder, size):
     "settings",
     [
         {},
-        dict(upsampling="bilinear", norm="group", attention="scse", dropout=0.2),
         dict(upsampling="transpose", merge="add", norm="layer"),
         *(
             pytest.param(settings, marks=() if ON_TORCH else pytest.mark.full)
             for settings in (
+                dict(upsampling="bilinear", norm="group", attention="scse", dropout=0.2),
                 dict(attention="scse", norm="instance"),
                 dict(norm=None),
                 dict(upsampling="pixel_shuffle", attention="gate"),
@@ -156,5 +156,17 @@ def test_wrong_encoders():
         UNet(keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(3, 3)]))
     with pytest.raises(ValueError, match=r"input_shape.*is a model already"):
         UNet(keras_resnet.models.resnet(include_top=False, depths=(1,), widths=(8,)), input_shape=(32, 32, 3))
+    with pytest.raises(ValueError, match=r"task=\"classification\".*encoder='fc_densenet56'"):
+        UNet("fc_densenet56")
     with pytest.raises(TypeError, match="no argument 'with'"):
         UNet("resnet18", **{"with": 3})
+
+
+@pytest.mark.parametrize("settings", [dict(classes=0), dict(classifier_activation="softmix")], ids=str)
+def test_nothing_is_built_on_an_encoder_by_wrong_arguments(settings):
+    encoder = keras_resnet.models.resnet(include_top=False, depths=(1, 1), widths=(8, 8), block="basic")
+    before = len(encoder.layers), len(encoder.get_layer("stem")._outbound_nodes)
+    for builder in (UNet, UNetPlusPlus, keras_resnet.FPN, keras_resnet.DeepLabV3Plus):
+        with pytest.raises(ValueError, match=r"`classes`|`classifier_activation`"):
+            builder(encoder, depth=3, **settings)
+    assert (len(encoder.layers), len(encoder.get_layer("stem")._outbound_nodes)) == before

@@ -3,11 +3,12 @@
 import inspect
 
 import keras
+import numpy as np
 import pytest
 
 import keras_resnet
 from keras_resnet.weights import catalogue
-from keras_resnet.zoo import ZOO, constructor_name
+from keras_resnet.zoo import NETWORKS, ZOO, constructor_name
 
 # Every network by the name that papers and timm give it. Their counts are beside the published ones in test_truth.py.
 NAMES = tuple(
@@ -101,6 +102,22 @@ def test_a_constructor_builds_what_create_model_builds():
     assert model.name == "mine"
     assert model.output_shape == (None, 7)
     assert keras_resnet.create_model("resnet20").name == "resnet20"
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="counts are the same on every backend; PyTorch needs no memory")
+@pytest.mark.parametrize("name", [*keras_resnet.list_models(task="segmentation"), *keras_resnet.list_models(task="diffusion")])
+def test_networks_of_other_tasks_have_their_rows_parameters(name):
+    with keras.device("meta"):
+        model = keras_resnet.create_model(name)
+    assert sum(int(np.prod(variable.shape)) for variable in model.trainable_variables) == NETWORKS[name].params
+
+
+def test_lists_by_task():
+    tasks = [keras_resnet.list_models(task=task) for task in ("classification", "segmentation", "diffusion")]
+    assert sorted(name for names in tasks for name in names) == sorted(keras_resnet.list_models()) == sorted(NETWORKS)
+    assert keras_resnet.list_models("ddpm*", task="diffusion") == ["ddpm_28", "ddpm_256", "ddpm_cifar10"]
+    with pytest.raises(ValueError, match="'segmentation'"):
+        keras_resnet.list_models(task="detection")
 
 
 def test_a_misspelt_name_or_argument_is_answered():

@@ -12,6 +12,7 @@ from keras_resnet.learning.losses.hausdorff import Hausdorff
 from keras_resnet.learning.losses.jaccard import Jaccard
 from keras_resnet.learning.losses.lovasz import Lovasz
 from keras_resnet.learning.losses.masks import check_masks
+from keras_resnet.learning.losses.presence import Presence
 from keras_resnet.learning.losses.tversky import Tversky
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Hausdorff",
     "Jaccard",
     "Lovasz",
+    "Presence",
     "Tversky",
     "check_masks",
 ]
