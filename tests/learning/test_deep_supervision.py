@@ -80,7 +80,9 @@ def test_presence_is_the_cross_entropy_of_what_masks_show():
     masks = np.zeros((3, 4, 4), "int32")
     masks[1, 0, 0], masks[2] = 2, 255
     scores = np.array([[0.9, 0.2], [0.9, 0.2], [0.5, 0.5]], "float32")
-    found = as_numpy(keras_resnet.losses.Presence(ignore_index=255, reduction=None)(masks, scores))
+    loss = keras_resnet.losses.Presence(ignore_index=255, reduction=None)
+    assert type(loss).from_config(loss.get_config()).ignore_index == 255
+    found = as_numpy(loss(masks, scores))
     expected = [-np.log([0.9, 0.8]).mean(), -np.log([0.1, 0.2]).mean(), -np.log([0.5, 0.5]).mean()]
     assert np.allclose(found, expected, atol=1e-5)
     with pytest.raises(ValueError, match=r"\(n, 2\)"):
