@@ -73,6 +73,3 @@ class ClimbingConvs(ConfiguredLayer):
         shape = list(input_shape[-1])
         shape[self.channel_axis] = self.filters
         return tuple(shape)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -91,7 +91,8 @@ class ConfiguredLayer(keras.layers.Layer):
             self.trainable = False
 
     def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=self.compute_dtype)
+        shape = [x.shape for x in inputs] if isinstance(inputs, (list, tuple)) else inputs.shape
+        return keras.KerasTensor(self.compute_output_shape(shape), dtype=self.compute_dtype)
 
     def get_config(self) -> dict:
         arguments = {}

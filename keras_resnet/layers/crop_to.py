@@ -49,9 +49,6 @@ class CropTo(ConfiguredLayer):
             shape[axis] = x[axis]
         return tuple(shape)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)
-
 
 def cut(x: Any, shape: Sequence, axes: Sequence[int]) -> Any:
     """`x`, of whose `axes` the first numbers are kept, as many as `shape` has there."""

@@ -155,9 +155,6 @@ class DecoderBlock(ConfiguredLayer):
         shape[self.channel_axis] = self.filters
         return tuple(shape)
 
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)
-
 
 def check_decoder(upsampling: Any, merge: Any, attention: Any, dropout: Any, norm: Any, momentum: Any, epsilon: Any) -> None:
     """Raises unless these are settings of a decoder block."""

@@ -131,6 +131,3 @@ class DiffusionBlock(ConfiguredLayer):
         shape = [None if size is None else change(size) for size in first]
         shape[0], shape[self.channel_axis] = first[0], self.filters
         return tuple(shape)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -155,6 +155,3 @@ class FullScaleBlock(ConfiguredLayer):
         shape = list(input_shape[self.place - 1])
         shape[self.channel_axis] = len(input_shape) * self.filters
         return tuple(shape)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -46,6 +46,3 @@ class LabelEmbedding(ConfiguredLayer):
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return tuple(input_shape[0])
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -63,6 +63,3 @@ class LateralSum(ConfiguredLayer):
         shape = list(skip)
         shape[self.channel_axis] = x[self.channel_axis]
         return tuple(shape)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

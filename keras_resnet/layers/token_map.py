@@ -33,6 +33,3 @@ class TokenMap(ConfiguredLayer):
         (count, _, dim), (_, *size) = input_shape
         del size[0 if self.data_format == "channels_first" else -1]
         return (count, dim, *size) if self.data_format == "channels_first" else (count, *size, dim)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

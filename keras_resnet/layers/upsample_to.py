@@ -45,6 +45,3 @@ class UpsampleTo(ConfiguredLayer):
         shape = list(like)
         shape[0], shape[self.channel_axis] = x[0], x[self.channel_axis]
         return tuple(shape)
-
-    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> keras.KerasTensor:
-        return keras.KerasTensor(self.compute_output_shape([x.shape for x in inputs]), dtype=self.compute_dtype)

@@ -37,8 +37,7 @@ def pixel_head(
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
     def head(x: Any, enlarged: bool, label: str) -> Any:
-        start = kernel_initializer
-        x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=start, name=label, **form)(x)
+        x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=kernel_initializer, name=label, **form)(x)
         if enlarged:
             x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
         return scores(x, activation, data_format, f"{label}_activation")

@@ -10,7 +10,7 @@ from tests import tolerances
 from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
 from tests.gradients import layer_gradients
-from tests.models.stock import carrying, convolved, normalized
+from tests.models.stock import carrying, convolved, normalized, spread
 
 # Trainable parameters and statistics of the authors' networks: 11 classes, three channels. The paper prints their sum.
 COUNTS = {"fc_densenet56": (1_376_795, 21_168), "fc_densenet67": (3_463_243, 39_680), "fc_densenet103": (9_322_091, 103_072)}
@@ -20,15 +20,6 @@ SLOW = [pytest.mark.full] if keras.backend.backend() == "jax" else []  # there a
 
 def small(**settings) -> keras.Model:
     return models.fc_densenet(**{"depths": (2, 3, 2, 3, 2), "growth_rate": 3, "stem_width": 6, "classes": 4, "dropout": 0.0, **settings})
-
-
-def spread(model):
-    """The model with numbers of which none is a special one."""
-    for i, variable in enumerate(model.variables):
-        if "seed" not in variable.path:
-            noise = normal(*variable.shape, seed=i, deviation=0.1)
-            variable.assign(as_numpy(variable) + (np.abs(noise) if "variance" in variable.path else noise))
-    return model
 
 
 @on_torch

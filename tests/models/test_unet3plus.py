@@ -10,7 +10,7 @@ from tests import tolerances
 from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
 from tests.gradients import layer_gradients
-from tests.models.stock import convolved, normalized
+from tests.models.stock import convolved, normalized, spread
 from tests.quick import quick_on_torch
 
 # Trainable parameters and statistics of the authors' networks, one class, three channels.
@@ -22,15 +22,6 @@ SLOW = [pytest.mark.full] if keras.backend.backend() == "jax" else []  # there a
 
 def small(**settings) -> keras.Model:
     return models.unet3plus(**{"widths": (4, 6, 8), "skip_width": 4, "classes": 3, **settings})
-
-
-def spread(model):
-    """The model with numbers of which none is a special one."""
-    for i, variable in enumerate(model.variables):
-        if "seed" not in variable.path:
-            noise = normal(*variable.shape, seed=i, deviation=0.1)
-            variable.assign(as_numpy(variable) + (np.abs(noise) if "variance" in variable.path else noise))
-    return model
 
 
 @on_torch
