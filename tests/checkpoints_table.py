@@ -7,8 +7,9 @@ import csv
 import io
 import pathlib
 
+from keras_resnet.constructors import constructor_name
 from keras_resnet.weights.catalogue import CATALOGUE, DEFAULTS, Checkpoint
-from keras_resnet.zoo import constructor_name, list_models
+from keras_resnet.zoo import list_models
 from tests import docs_table
 
 ROOT = pathlib.Path(__file__).parents[1]

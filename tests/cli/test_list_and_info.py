@@ -6,8 +6,9 @@ import keras
 import pytest
 
 import keras_resnet
+from keras_resnet.constructors import CONSTRUCTORS
 from keras_resnet.weights.catalogue import CATALOGUE, DEFAULTS
-from keras_resnet.zoo import CONSTRUCTORS, ZOO
+from keras_resnet.zoo import ZOO
 from keras_resnet_cli import facts
 from tests import checkpoints_table
 from tests.cli.run import run, run_fresh
