@@ -105,4 +105,10 @@ def apply(operation: Any, arguments: list) -> Any:
     """`operation` on its arguments; a layer of several takes them as a list, in inference."""
     if not isinstance(operation, keras.layers.Layer):
         return operation(*arguments)
-    return operation(arguments if len(arguments) > 1 else arguments[0], training=False)
+    return operation(arguments if len(arguments) > 1 or _takes_list(operation) else arguments[0], training=False)
+
+
+def _takes_list(layer: keras.layers.Layer) -> bool:
+    """Whether a layer was built for a list of maps, which may hold one: `ClimbingConvs` of the largest map of a pyramid."""
+    shapes = (layer.get_build_config() or {}).get("input_shape")
+    return isinstance(shapes, (list, tuple)) and len(shapes) > 0 and isinstance(shapes[0], (list, tuple))

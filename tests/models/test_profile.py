@@ -197,6 +197,15 @@ def test_volumes_by_hand():
     assert figures(keras_resnet.profile(first, (1, 4, 4, 4))) == figures(found)
 
 
+def test_a_list_of_one_map(tmp_path):
+    """The largest map of a pyramid climbs nowhere; a file gives its shapes back as lists."""
+    image = keras.Input((8, 8, 2))
+    model = keras.Model(image, layers.ClimbingConvs(4)([image]))
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert keras_resnet.profile(one).macs == conv(64, 2, 4)
+
+
 def test_refusals_of_several_inputs():
     image, other = keras.Input((8, 8, 2), name="image"), keras.Input((None,), name="other")
     scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(image), keras.layers.Lambda(lambda x: x[:, :2])(other)])
