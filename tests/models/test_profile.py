@@ -206,6 +206,12 @@ def test_a_list_of_one_map(tmp_path):
         assert keras_resnet.profile(one).macs == conv(64, 2, 4)
 
 
+def test_the_image_need_not_come_first():
+    scale, image = keras.Input((2,)), keras.Input((None, None, 2))
+    scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image)), scale])
+    assert keras_resnet.profile(keras.Model([scale, image], scaled), (5, 5, 2)).macs == conv(9, 2, 2)
+
+
 def test_refusals_of_several_inputs():
     image, other = keras.Input((8, 8, 2), name="image"), keras.Input((None,), name="other")
     scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(image), keras.layers.Lambda(lambda x: x[:, :2])(other)])
