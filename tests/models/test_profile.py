@@ -206,6 +206,13 @@ def test_a_list_of_one_map(tmp_path):
         assert keras_resnet.profile(one).macs == conv(64, 2, 4)
 
 
+def test_fast_paths_change_no_figure():
+    """Where a decoder sees the small map by sums of its kernel, the published convolution of the doubled and joined one counts."""
+    small, skip = keras.Input((4, 4, 3)), keras.Input((8, 8, 2))
+    found = keras_resnet.profile(keras.Model([small, skip], layers.DecoderBlock(4)([small, skip])))
+    assert figures(found)[1:] == (conv(64, 5, 4) + conv(64, 4, 4), conv(64, 5, 4) + conv(64, 4, 4) + 4 * 64 * 4, 2 * 64 * 4, 2)
+
+
 def test_the_image_need_not_come_first():
     scale, image = keras.Input((2,)), keras.Input((None, None, 2))
     scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image)), scale])
