@@ -29,8 +29,7 @@ def deeplab_v3_plus(
 ) -> keras.Model:
     """DeepLabV3+ on an encoder, for images of any size: the output has the image's height and width.
 
-    Train it with batches of two images or more: the norm of the map's mean has one number a channel and image, and of one image it would
-    learn that the variance is 0.
+    A batch of one image has one mean of a map, and no variance to learn: training leaves those statistics as they are then.
 
     ```
     stage1 (/4) ----------------------------------------------------- conv 1x1, 48 -- concat -- separable conv -- conv 1x1, classes
