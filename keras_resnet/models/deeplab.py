@@ -9,7 +9,7 @@ from keras_resnet.layers import AtrousPyramid, DeepLabDecoder
 from keras_resnet.layers.configured import check_count
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import check_head, pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
 
 def deeplab_v3_plus(
@@ -70,5 +70,5 @@ def deeplab_v3_plus(
     (image,) = encoder.inputs
     x = AtrousPyramid(width, rates, dropout, name="pyramid", **settings)(maps[-1])
     x = DeepLabDecoder(width, early_width, name="decoder", **settings)([x, maps[1]])
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
-    return pixel_head(image, x, kernel_size=1, enlarges=True, **head)
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
+    return pixel_head(image, [(x, to_size_of(image))], kernel_size=1, **head)

@@ -108,7 +108,7 @@ def fc_densenet(
         x = block(depth, f"up{scale}", keeps_input=scale == 1)([x, maps[scale - 1]])
     return pixel_head(
         image,
-        x,
+        [(x, None)],
         classes=classes,
         classifier_activation=classifier_activation,
         kernel_size=1,

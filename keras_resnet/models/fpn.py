@@ -8,7 +8,7 @@ from keras_resnet.layers import ClimbingConvs, Conv2D, HeNormal, LateralSum
 from keras_resnet.layers.configured import check_count, check_number
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import check_head, pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
 
 def fpn(
@@ -79,5 +79,5 @@ def fpn(
     x = keras.layers.Add(dtype=form["dtype"], name="sum")(climbed)
     if dropout:
         x = keras.layers.SpatialDropout2D(dropout, name="drop", **form)(x)
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
-    return pixel_head(image, x, kernel_size=1, enlarges=True, **head)
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
+    return pixel_head(image, [(x, to_size_of(image))], kernel_size=1, **head)

@@ -9,7 +9,8 @@ from keras_resnet.layers import AttentionGate, ConvStack, Enlarge
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, check_odd
 from keras_resnet.layers.enlarge import METHODS
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -102,7 +103,7 @@ def plain_unet(
     if late and (narrows or merge == "add"):
         raise ValueError("growth='late' keeps the channels of what is enlarged: it takes merge='concat', and a convolution behind it.")
     data_format = standardize_format(data_format)
-    input_shape = standardize_shape(input_shape, (None, None, 1), data_format)
+    input_shape = standardize_shape(input_shape, (None, None, 1), data_format, volumes=True)
     norms: dict = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon)
     form = dict(data_format=data_format, dtype=dtype)
     shared: dict = dict(padding=padding, activation=activation, use_bias=use_bias, **norms, **form)

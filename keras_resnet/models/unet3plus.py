@@ -12,7 +12,7 @@ from keras_resnet.layers.full_scale_block import UPSAMPLINGS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.functional import Network
 from keras_resnet.models.network import check_dtype, image_input
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import pixel_head, to_size_of
 from keras_resnet.models.row import Row
 
 
@@ -100,10 +100,10 @@ def unet3plus(
         maps[scale - 1] = FullScaleBlock(skip_width, scale, upsampling, remat=remat, name=f"up{scale}", **norms)(maps)
     model = pixel_head(
         image,
-        maps[0],
+        [(maps[0], None), *((x, to_size_of(image)) for x in maps[1:])],
         classes=classes,
         classifier_activation=classifier_activation,
-        side_maps=maps[1:] if deep_supervision else (),
+        deep_supervision=deep_supervision,
         name=name,
         **formats,
     )
