@@ -77,7 +77,6 @@ def fc_densenet(
             f"Received: depths={depths!r}."
         )
     check_count("stem_width", stem_width)
-    check_flag("remat", remat)
     check_flag("deep_supervision", deep_supervision)
     check_dense(growth_rate, None, 1, dropout, norm, norm_momentum, norm_epsilon, remat)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
@@ -88,7 +87,7 @@ def fc_densenet(
         norm_epsilon=norm_epsilon,
         activation=activation,
         dropout=dropout,
-        memory_efficient=remat,
+        remat=remat,
         use_bias=use_bias,
         distribution="uniform",
         **formats,
