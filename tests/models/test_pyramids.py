@@ -4,11 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet.learning import inference_model
+from keras_resnet.learning import deep_supervision, inference_model
 from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
 from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
-from tests.models.classic_unets import check_deep_supervision
 from tests.models.dense_networks import NARROW, check_learns_and_is_kept, count, small
 from tests.quick import ON_TORCH, quick_on_torch
 
@@ -59,8 +58,12 @@ def test_the_pyramids_maps_have_heads():
     """Each moves with the loss, and the network for inference is the one without them."""
     model = small(FPN, deep_supervision=True, dropout=0.0)
     assert model.get_layer("aux4").input.shape[-1] == NARROW["FPN"]["pyramid_width"]
-    before = values(model)
-    check_deep_supervision(model, 4)
+    before, images = values(model), normal(2, 40, 33, 3)
+    outputs = run(model, images)
+    assert list(outputs) == ["out", "aux1", "aux2", "aux3", "aux4"]
+    assert {tuple(y.shape) for y in outputs.values()} == {(2, 40, 33, 3)}
+    model.compile("sgd", **deep_supervision(model, keras.losses.SparseCategoricalCrossentropy(from_logits=True)))
+    model.fit(images, np.arange(2 * 40 * 33).reshape(2, 40, 33) % 3, verbose=0)
     assert [path for path, value in values(model).items() if "aux" in path and (value == before[path]).all()] == []
     assert count(inference_model(model)) == count(small(FPN))
 
