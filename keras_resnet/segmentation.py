@@ -23,8 +23,11 @@ _OF_ENCODER = """encoder: one of `list_models(task="classification")`, such as `
         """
 
 
-def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | None = None) -> Callable[..., keras.Model]:
-    """`builder` with an encoder by name, of output stride `stride`, as a real function for `help()` and for editors."""
+def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | None = None, beside: str = "") -> Callable[..., keras.Model]:
+    """`builder` with an encoder by name, of output stride `stride`, as a real function for `help()` and for editors.
+
+    `beside` is a line of its docstring on what could be taken for it.
+    """
 
     def construct(
         encoder: str | keras.Model = "resnet34",
@@ -65,7 +68,11 @@ def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | Non
     doc = inspect.getdoc(builder) or ""
     start = doc.index("Args:")
     construct.__doc__ = (
-        f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
+        f"{doc[:start]}{beside}Args:\n        {_OF_ENCODER}"
+        + "the rest: as in `keras_resnet.models."
+        + builder.__name__
+        + "`.\n"
+        + doc[start:]
     )
     return construct
 
@@ -93,7 +100,7 @@ def _encoder(encoder: Any, settings: dict) -> keras.Model:
     return create_model(encoder, weights, include_top=False, **settings, **({"as_encoder": True} if dense else {}))
 
 
-UNet = _segmenter("UNet", unet)
-UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus)
+UNet = _segmenter("UNet", unet, beside="The original U-Net, with an encoder of its own, is `keras_resnet.PlainUNet`.\n\n")
+UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus, beside="UNet++ of its paper, with its own, is `keras_resnet.NestedUNet`.\n\n")
 FPN = _segmenter("FPN", fpn)
 DeepLabV3Plus = _segmenter("DeepLabV3Plus", deeplab_v3_plus, stride=16)
