@@ -150,7 +150,7 @@ def _wanted(model_name: str, source: sources.Source, settings: dict, allowed: Ma
 # Arguments that change nothing in what a network gives for its input, or that say what is to be adapted, in whole sight.
 _HARMLESS = {
     *("include_top", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name", "data_format", "dtype"),
-    *("dropout", "attention_dropout", "drop_block", "stochastic_depth", "remat", "memory_efficient", "zero_init_residual"),
+    *("dropout", "attention_dropout", "drop_block", "stochastic_depth", "remat", "zero_init_residual"),
     *("norm_momentum", "as_encoder"),
 }
 

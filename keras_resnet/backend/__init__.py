@@ -14,7 +14,7 @@ choice.check()
 
 import keras
 
-from keras_resnet.backend import counting, doubling, geometry, reference, volumes
+from keras_resnet.backend import counting, doubling, geometry, nearest, reference, volumes
 from keras_resnet.backend.counting import record, recording
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "scan",
     "scans",
     "self_attention",
+    "squared_distances",
     "standardize_kernel",
     "turn",
     "upsample",
@@ -87,9 +88,10 @@ def use_reference() -> Iterator[None]:
         _reference_forced = before
 
 
-def _choose(name: str) -> Callable:
-    plain = next(getattr(room, name) for room in (reference, volumes, doubling) if hasattr(room, name))
-    fast = getattr(_twin, name, plain)
+def _choose(name: str, fast: Callable | None = None) -> Callable:
+    """The operation of that name: the plain one, and `fast` or the twin's."""
+    plain = next(getattr(room, name) for room in (reference, volumes, doubling, nearest) if hasattr(room, name))
+    fast = fast or getattr(_twin, name, plain)
     count = counting.COUNTS.get(name)
     if fast is plain and count is None:
         return plain
@@ -124,6 +126,7 @@ group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 kept = getattr(_twin, "kept", reference.kept)
 layer_norm = _choose("layer_norm")
+squared_distances = _choose("squared_distances", nearest.TWINS.get(keras.backend.backend()))
 standardize_kernel = _choose("standardize_kernel")
 turn = _choose("turn")
 upsample2d = _choose("upsample2d")

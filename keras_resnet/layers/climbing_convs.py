@@ -8,7 +8,7 @@ from keras_resnet import backend
 from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
-from keras_resnet.layers.normalization import check_norm
+from keras_resnet.layers.normalization import check_norm, check_pixels
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -64,6 +64,7 @@ class ClimbingConvs(ConfiguredLayer):
         x = self.enter(x)
         for place, (conv, norm) in enumerate(self._steps):
             x = conv_norm(x, conv, norm, training, self.activation)
+            check_pixels(self, x, training)
             if larger:
                 shape = keras.ops.shape(larger[place])
                 x = backend.upsample2d(x, (shape[height], shape[width]), "bilinear", self.inner_format)

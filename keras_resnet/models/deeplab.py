@@ -9,7 +9,7 @@ from keras_resnet.layers import AtrousPyramid, DeepLabDecoder
 from keras_resnet.layers.configured import check_count
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import check_head, pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
 
 def deeplab_v3_plus(
@@ -29,8 +29,7 @@ def deeplab_v3_plus(
 ) -> keras.Model:
     """DeepLabV3+ on an encoder, for images of any size: the output has the image's height and width.
 
-    Train it with batches of two images or more: the norm of the map's mean has one number a channel and image, and of one image it would
-    learn that the variance is 0.
+    A batch of one image has one mean of a map, and no variance to learn: training leaves those statistics as they are then.
 
     ```
     stage1 (/4) ----------------------------------------------------- conv 1x1, 48 -- concat -- separable conv -- conv 1x1, classes
@@ -71,5 +70,5 @@ def deeplab_v3_plus(
     (image,) = encoder.inputs
     x = AtrousPyramid(width, rates, dropout, name="pyramid", **settings)(maps[-1])
     x = DeepLabDecoder(width, early_width, name="decoder", **settings)([x, maps[1]])
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
-    return pixel_head(image, x, kernel_size=1, enlarges=True, **head)
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
+    return pixel_head(image, [(x, to_size_of(image))], kernel_size=1, **head)

@@ -5,10 +5,10 @@ from typing import Any
 import keras
 
 from keras_resnet.layers import ClimbingConvs, Conv2D, HeNormal, LateralSum
-from keras_resnet.layers.configured import check_count, check_number
+from keras_resnet.layers.configured import check_count, check_flag, check_number
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
-from keras_resnet.models.pixel_head import check_head, pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
 
 def fpn(
@@ -21,6 +21,7 @@ def fpn(
     norm_momentum: float = 0.9,
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
+    deep_supervision: bool = False,
     classes: int = 1,
     classifier_activation: Any = None,
     name: str = "fpn",
@@ -46,12 +47,15 @@ def fpn(
         norm: `"group"`, `"batch"`, `"instance"`, `"layer"`, or `None`: biases instead; of the convolutions behind the pyramid.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
+        deep_supervision: whether the pyramid's maps get heads too: the output is then `{"out": ..., "aux1": ..., ...}`, from the largest
+            map, each enlarged to the image's size; see `keras_resnet.learning.deep_supervision`.
         classes: number of outputs for each pixel.
         classifier_activation: `None` for logits, `"softmax"`, or `"sigmoid"`.
         name: of the model.
 
     Returns:
-        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first.
+        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first; with `deep_supervision`
+        to a dictionary of those.
 
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
@@ -65,6 +69,7 @@ def fpn(
         check_count(argument, value)
     check_number("dropout", dropout, 0, 1)
     check_norm(norm, norm_momentum, norm_epsilon)
+    check_flag("deep_supervision", deep_supervision)
     form = encoder_form(encoder)
     (image,) = encoder.inputs
     start = HeNormal(scale=1.0, mode="fan_in")
@@ -79,5 +84,6 @@ def fpn(
     x = keras.layers.Add(dtype=form["dtype"], name="sum")(climbed)
     if dropout:
         x = keras.layers.SpatialDropout2D(dropout, name="drop", **form)(x)
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
-    return pixel_head(image, x, kernel_size=1, enlarges=True, **head)
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
+    maps = [(one, to_size_of(image)) for one in (x, *pyramid)]
+    return pixel_head(image, maps, kernel_size=1, deep_supervision=deep_supervision, **head)

@@ -8,7 +8,8 @@ import keras
 from keras_resnet.layers import Conv2D, Enlarge, HeNormal, NormActivation, PreActBasicBlock
 from keras_resnet.layers.configured import check_choice, check_flag, check_number
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -67,8 +68,6 @@ def resunet(
     check_flag("deep_supervision", deep_supervision)
     data_format = standardize_format(data_format)
     input_shape = standardize_shape(input_shape, (None, None, 3), data_format)
-    if len(input_shape) != 3:
-        raise ValueError(f"ResUNet takes images, whose shape has three numbers. Received: input_shape={input_shape!r}.")
     form: dict = dict(data_format=data_format, dtype=dtype)
     norms = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation)
     unit: dict = dict(use_bias=use_bias, dropout=dropout, **norms, **form)

@@ -25,7 +25,7 @@ NETWORKS = {
 }
 # What no trained number depends on, or where what differs is made up for: biases are folded, a variance takes up its epsilon.
 NEUTRAL = {
-    *("name", "trainable", "dtype", "data_format", "minimum_size", "num_blocks", "adapts_statistics", "remat", "memory_efficient"),
+    *("name", "trainable", "dtype", "data_format", "minimum_size", "num_blocks", "adapts_statistics", "remat"),
     *("norm_momentum", "norm_epsilon", "use_bias", "zero_init_residual"),
     *("dropout", "drop_block", "drop_block_size", "drop_block_scale", "stochastic_depth"),
 }

@@ -4,11 +4,12 @@ import keras
 import numpy as np
 import pytest
 
+from keras_resnet.learning import deep_supervision, inference_model
 from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
-from tests.arrays import as_numpy, normal
+from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
-from tests.models.dense_networks import check_learns_and_is_kept, count, small
-from tests.quick import ON_TORCH
+from tests.models.dense_networks import NARROW, check_learns_and_is_kept, count, small
+from tests.quick import ON_TORCH, quick_on_torch
 
 # Trainable parameters, as segmentation_models.pytorch 0.6.0 builds them.
 COUNTS = [
@@ -50,6 +51,21 @@ def test_learns_and_is_kept(builder, settings, tmp_path):
     check_learns_and_is_kept(
         lambda **form: small(builder, size=40, **settings, **form), tmp_path, still=("_whole",) if settings.get("norm") == "group" else ()
     )
+
+
+@quick_on_torch
+def test_the_pyramids_maps_have_heads():
+    """Each moves with the loss, and the network for inference is the one without them."""
+    model = small(FPN, deep_supervision=True, dropout=0.0)
+    assert model.get_layer("aux4").input.shape[-1] == NARROW["FPN"]["pyramid_width"]
+    before, images = values(model), normal(2, 40, 33, 3)
+    outputs = run(model, images)
+    assert sorted(outputs) == ["aux1", "aux2", "aux3", "aux4", "out"]
+    assert {tuple(y.shape) for y in outputs.values()} == {(2, 40, 33, 3)}
+    model.compile("sgd", **deep_supervision(model, keras.losses.SparseCategoricalCrossentropy(from_logits=True)))
+    model.fit(images, np.arange(2 * 40 * 33).reshape(2, 40, 33) % 3, verbose=0)
+    assert [path for path, value in values(model).items() if "aux" in path and (value == before[path]).all()] == []
+    assert count(inference_model(model)) == count(small(FPN))
 
 
 def test_deeplab_dilates_its_encoder():
