@@ -20,14 +20,14 @@ def pixel_head(
     dtype: Any,
     name: str,
     kernel_size: int = 3,
-    enlarges: bool = False,
+    enlarges: str | None = None,
     side_maps: Sequence = (),
     kernel_initializer: Any = "glorot_uniform",
 ) -> keras.Model:
     """The model from `image` to `x` with a convolution to `classes` channels behind it.
 
     Args:
-        enlarges: whether `x` is smaller than the image: then logits are made at its size, and enlarged.
+        enlarges: where `x` is smaller than the image, how its logits are enlarged: a method of `layers.UpsampleTo`.
         side_maps: maps on the way, from the largest, for deep supervision: the model's output is then
             `{"out": ..., "aux1": ..., "aux2": ...}`, all of the image's size.
         kernel_initializer: of the heads.
@@ -36,16 +36,16 @@ def pixel_head(
     # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
     form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
 
-    def head(x: Any, enlarged: bool, label: str) -> Any:
+    def head(x: Any, method: str | None, label: str) -> Any:
         x = Conv2D(classes, kernel_size, padding=kernel_size // 2, kernel_initializer=kernel_initializer, name=label, **form)(x)
-        if enlarged:
-            x = UpsampleTo(name=f"{label}_enlarged", **form)([x, image])
+        if method is not None:
+            x = UpsampleTo(method, name=f"{label}_enlarged", **form)([x, image])
         return scores(x, activation, data_format, f"{label}_activation")
 
     out = head(x, enlarges, "head")
     if not side_maps:
         return Network(image, out, name=name)
-    sides = {f"aux{place}": head(one, True, f"aux{place}") for place, one in enumerate(side_maps, start=1)}
+    sides = {f"aux{place}": head(one, "bilinear", f"aux{place}") for place, one in enumerate(side_maps, start=1)}
     return Network(image, {"out": out, **sides}, name=name)
 
 
