@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.backend import geometry, reference
-from keras_resnet.backend.tensorflow_volumes import conv3d, conv_transpose, flat, is_volume, max_pool3d, unflat  # noqa: F401
+from keras_resnet.backend.tensorflow_volumes import conv3d, conv_transpose, flat, is_volume, max_pool3d, unflat, upsample2d  # noqa: F401
 
 _FUSED = (tf.float32, tf.bfloat16, tf.float16)
 
