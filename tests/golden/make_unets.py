@@ -48,10 +48,12 @@ class Weights:
         )
         return (x - mean) / torch.sqrt(variance + EPSILON) * gamma + beta
 
-    def double(self, x: torch.Tensor, name: str, filters: tuple[int, ...], normalized: bool, bias: bool = True) -> torch.Tensor:
+    def double(
+        self, x: torch.Tensor, name: str, filters: tuple[int, ...], normalized: bool, bias: bool = True, pad: int = 1
+    ) -> torch.Tensor:
         """Convolutions 3x3, each with its norm, if there are any, and ReLU."""
         for place, count in enumerate(filters, start=1):
-            x = self.conv(x, f"{name}.conv{place}", count, bias=bias)
+            x = self.conv(x, f"{name}.conv{place}", count, bias=bias, pad=pad)
             x = torch.relu(self.norm(x, f"{name}.norm{place}") if normalized else x)
         return x
 
@@ -81,19 +83,23 @@ def padded(x: torch.Tensor, multiple: int) -> torch.Tensor:
 
 def plain_unet(w: Weights, image: torch.Tensor, settings: dict) -> Maps:
     """Ronneberger et al. 2015; without a convolution behind the interpolation the level below hands up as few channels as are wanted."""
-    widths, way, window = settings["widths"], settings["upsampling"], settings.get("up_kernel")
+    widths, way, window = settings["widths"], settings.get("upsampling", "transpose"), settings.get("up_kernel")
     normalized = "norm" in settings
     bias = settings.get("use_bias", not normalized)
     narrows = way in ("bilinear", "nearest") and window is None
     last = len(widths) - 1
-    x, skips = padded(image, 2**last), []
+    valid = settings.get("padding") == "valid"
+    pad = 0 if valid else 1
+    x, skips = image if valid else padded(image, 2**last), []
     for level, width in enumerate(widths):
         width = widths[level - 1] if narrows and level == last else width
-        x = w.double(halved(x) if level else x, f"down{level + 1}", (width, width), normalized, bias)
+        x = w.double(halved(x) if level else x, f"down{level + 1}", (width, width), normalized, bias, pad)
         skips.append(x)
     for level in range(last - 1, -1, -1):
         name, width = f"up{level + 1}", widths[level]
-        if way == "pixel_shuffle":
+        if way == "transpose":
+            x = w.transposed(x, f"{name}_enlarge.conv1", width, 2)
+        elif way == "pixel_shuffle":
             x = w.conv(x, f"{name}_enlarge.conv1", 4 * width)
             n, _, high, wide = x.shape
             x = x.reshape(n, 2, 2, width, high, wide).permute(0, 3, 4, 1, 5, 2).reshape(n, width, 2 * high, 2 * wide)
@@ -102,14 +108,15 @@ def plain_unet(w: Weights, image: torch.Tensor, settings: dict) -> Maps:
         if window is not None:
             x = w.conv(x, f"{name}_enlarge.conv1", width, window, bias=bias)
             x = torch.relu(w.norm(x, f"{name}_enlarge.norm1") if normalized else x)
-        skip = skips[level]
+        top, left = ((old - new) // 2 for old, new in zip(skips[level].shape[2:], x.shape[2:], strict=True))
+        skip = skips[level][:, :, top : top + x.shape[2], left : left + x.shape[3]]  # where nothing is padded, its middle
         if settings.get("attention"):  # the form most people have: both of one size, a norm behind each convolution
             of_skip = w.norm(w.conv(skip, f"{name}_gate.conv_skip", width // 2, 1), f"{name}_gate.norm_skip")
             of_gating = w.norm(w.conv(x, f"{name}_gate.conv_gating", width // 2, 1), f"{name}_gate.norm_gating")
             found = w.conv(torch.relu(of_skip + of_gating), f"{name}_gate.conv_weight", 1, 1)
             skip = skip * torch.sigmoid(w.norm(found, f"{name}_gate.norm_weight"))
         handed = widths[max(level - 1, 0)] if narrows else width
-        x = w.double(joined(skip, x), name, (width, handed), normalized, bias)
+        x = w.double(joined(skip, x), name, (width, handed), normalized, bias, pad)
     return {"out": w.conv(x, "head", 2, 1)}
 
 

@@ -41,6 +41,7 @@ CASES = {
     "plain_nearest_conv": Case("plain_unet", dict(widths=(4, 6, 8), **COMMUNITY), (9, 14, 1), quick=False),
     "plain_bilinear_conv": Case("plain_unet", dict(widths=(4, 6, 8), upsampling="bilinear", up_kernel=1), (12, 8, 1), quick=False),
     "plain_pixel_shuffle": Case("plain_unet", dict(widths=(4, 6, 8), upsampling="pixel_shuffle"), (8, 12, 1), quick=False),
+    "plain_valid": Case("plain_unet", dict(widths=(4, 6, 8), padding="valid"), (44, 52, 1), quick=False),
     "plain_gate": Case("plain_unet", dict(widths=(4, 6, 8, 10), attention="gate", **COMMUNITY), (16, 24, 3)),
     "nested": Case("nested_unet", dict(widths=(4, 6, 8, 10)), (16, 24, 1), quick=False),
     "nested_four": Case("nested_unet", dict(widths=(4, 5, 6, 7, 8), deep_supervision=True, classifier_activation="sigmoid"), (16, 16, 1)),
