@@ -20,7 +20,8 @@ SUFFIXES = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetens
 def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "timm") -> None:
     """Writes the numbers of a network to a file that timm, torchvision or keras.applications loads.
 
-    For our own files there are `model.save` and `model.save_weights`.
+    A network for dense prediction goes, in the layout `"timm"`, into segmentation_models.pytorch's names. For our own files there are
+    `model.save` and `model.save_weights`.
 
     Args:
         model: a network of the zoo.
