@@ -16,6 +16,7 @@ from keras_resnet.backend.tensorflow_volumes import (  # noqa: F401
     is_volume,
     max_pool3d,
     unflat,
+    upsample2d,
 )
 
 _FUSED = (tf.float32, tf.bfloat16, tf.float16)

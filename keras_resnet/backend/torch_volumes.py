@@ -59,11 +59,15 @@ def average_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
 
 def upsample2d(x, size, method="nearest", data_format="channels_last"):
     """PyTorch's kernel on a view."""
+    if method == "aligned":
+        return leave(F.interpolate(enter(x, data_format), tuple(size), mode="bilinear", align_corners=True), data_format)
     return leave(F.interpolate(enter(x, data_format), tuple(size), mode=method), data_format)
 
 
 def upsample3d(x, size, method="nearest", data_format="channels_last"):
     """PyTorch's kernel on a view."""
+    if method == "aligned":
+        return leave(F.interpolate(enter(x, data_format), tuple(size), mode="trilinear", align_corners=True), data_format)
     mode = "trilinear" if method == "bilinear" else method
     return leave(F.interpolate(enter(x, data_format), tuple(size), mode=mode), data_format)
 

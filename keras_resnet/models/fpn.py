@@ -5,8 +5,9 @@ from typing import Any
 import keras
 
 from keras_resnet.layers import ClimbingConvs, Conv2D, HeNormal, LateralSum
-from keras_resnet.layers.configured import check_count, check_flag, check_number
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number
 from keras_resnet.layers.normalization import check_norm
+from keras_resnet.layers.upsample_to import METHODS
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
 from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
@@ -16,6 +17,7 @@ def fpn(
     depth: int = 5,
     pyramid_width: int = 256,
     width: int = 128,
+    upsampling: str = "aligned",
     dropout: float = 0.2,
     norm: str | None = "group",
     norm_momentum: float = 0.9,
@@ -43,6 +45,8 @@ def fpn(
         depth: how many of the encoder's maps are used, the stem's included, at least 3; what lies deeper is left out.
         pyramid_width: channels of the pyramid's maps.
         width: channels of the maps that are summed at the end.
+        upsampling: `"aligned"`, bilinear with the outermost pixels' centres in the same places before and behind,
+            segmentation_models.pytorch's way; `"bilinear"`, by the distance of the pixels' centres; or `"nearest"`.
         dropout: share of the channels of that sum that training sets to zero, from 0 to below 1.
         norm: `"group"`, `"batch"`, `"instance"`, `"layer"`, or `None`: biases instead; of the convolutions behind the pyramid.
         norm_momentum, norm_epsilon: of the norm.
@@ -60,13 +64,14 @@ def fpn(
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
 
-    Source: Lin et al. 2017, arXiv:1612.03144; the branch for dense prediction Kirillov et al. 2019, arXiv:1901.02446, figure 3. As many
-    parameters as segmentation_models.pytorch's `FPN`, which enlarges with aligned corners.
+    Source: Lin et al. 2017, arXiv:1612.03144; the branch for dense prediction Kirillov et al. 2019, arXiv:1901.02446, figure 3. Layout
+    and weights of segmentation_models.pytorch's `FPN`; here each map is enlarged to the very size of the next, so that any image will do.
     """
     check_head(classes, classifier_activation)
     maps = encoder_maps(encoder, depth, least=3)[1:]
     for argument, value in (("pyramid_width", pyramid_width), ("width", width)):
         check_count(argument, value)
+    check_choice("upsampling", upsampling, METHODS)
     check_number("dropout", dropout, 0, 1)
     check_norm(norm, norm_momentum, norm_epsilon)
     check_flag("deep_supervision", deep_supervision)
@@ -80,10 +85,10 @@ def fpn(
     climbed = []
     for place in range(len(maps)):
         larger = pyramid[:place][::-1]
-        climbed.append(ClimbingConvs(width, name=f"climb{place + 1}", **settings)([pyramid[place], *larger]))
+        climbed.append(ClimbingConvs(width, upsampling, name=f"climb{place + 1}", **settings)([pyramid[place], *larger]))
     x = keras.layers.Add(dtype=form["dtype"], name="sum")(climbed)
     if dropout:
         x = keras.layers.SpatialDropout2D(dropout, name="drop", **form)(x)
     head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **form)
-    maps = [(one, to_size_of(image)) for one in (x, *pyramid)]
+    maps = [(one, to_size_of(image, upsampling)) for one in (x, *pyramid)]
     return pixel_head(image, maps, kernel_size=1, deep_supervision=deep_supervision, **head)

@@ -90,6 +90,7 @@ def stages(
     stochastic_depth: float = 0.0,
     drops_from_first: bool = False,
     strides_last: bool = False,
+    dilates_first: bool = False,
     **shared: Any,
 ) -> Any:
     """All residual blocks: layers `stage1_block1`, `stage1_block2`, ...; the last of each stage is its output.
@@ -101,6 +102,7 @@ def stages(
         stochastic_depth: the last block's rate; earlier blocks have less, linearly from 0 at the first, or with `drops_from_first` from
             one step above, as Huang et al. 2016 have it.
         strides_last: whether a stage strides in its last block, not its first.
+        dilates_first: whether the first block of a stage whose stride became dilation is dilated as those behind it.
     """
     check_number("stochastic_depth", stochastic_depth, 0, 1)
     dilation, index, count = 1, 0, sum(depths)
@@ -117,7 +119,7 @@ def stages(
                 stride if place == striding else 1,
                 # What strides last is dilated after its last block.
                 dilation_rate=before if strides_last else dilation,
-                first_dilation_rate=before if place == 1 else None,
+                first_dilation_rate=before if place == 1 and not dilates_first else None,
                 stochastic_depth=stochastic_depth * (index + steps[1]) / steps[0],
                 num_blocks=count,
                 name=f"stage{number}_block{place}",

@@ -66,9 +66,9 @@ def pixel_head(
     return Network(image, {"out": main, **finished} if deep_supervision else main, name=name)
 
 
-def to_size_of(image: Any) -> Resize:
-    """Enlarges logits to the image's size, whatever that is."""
-    return lambda logits, label, form: UpsampleTo(name=f"{label}_enlarged", **form)([logits, image])
+def to_size_of(image: Any, method: str = "bilinear") -> Resize:
+    """Enlarges logits to the image's size, whatever that is, by a method of `layers.UpsampleTo`."""
+    return lambda logits, label, form: UpsampleTo(method, name=f"{label}_enlarged", **form)([logits, image])
 
 
 def check_head(classes: Any, classifier_activation: Any) -> Any:

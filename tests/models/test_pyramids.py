@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_resnet
 from keras_resnet.learning import deep_supervision, inference_model
 from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
 from tests.arrays import as_numpy, normal, values
@@ -71,6 +72,12 @@ def test_the_pyramids_maps_have_heads():
 def test_deeplab_dilates_its_encoder():
     assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18").layers if layer.name.startswith("stage4")} == {2}
     assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18", output_stride=32).layers if layer.name.startswith("stage4")} == {1}
+    # The first block of the dilated stage as those behind it, segmentation_models.pytorch's way; an encoder of one's own is as it is.
+    assert DeepLabV3Plus("resnet18").get_layer("stage4_block1").dilations == (2, 2)
+    own = keras_resnet.ResNet18(weights=None, include_top=False, output_stride=16)
+    assert DeepLabV3Plus(own).get_layer("stage4_block1").dilations == (1, 2)
+    with pytest.raises(ValueError, match="`dilates_first`"):
+        keras_resnet.ResNet18(weights=None, include_top=False, dilates_first=1)
     assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
 
 
@@ -89,6 +96,8 @@ def test_an_activation_is_over_the_classes(builder, activation):
         (FPN, dict(depth=2), "from 3 to the 5 maps"),
         (FPN, dict(pyramid_width=0), "`pyramid_width`"),
         (FPN, dict(dropout=1.0), "`dropout`"),
+        (FPN, dict(upsampling="bicubic"), "`upsampling`"),
+        (DeepLabV3Plus, dict(upsampling="transpose"), "`upsampling`"),
         (DeepLabV3Plus, dict(rates=()), "`rates`"),
         (DeepLabV3Plus, dict(norm="layers"), "`norm`"),
         (DeepLabV3Plus, dict(early_width=-1), "`early_width`"),
