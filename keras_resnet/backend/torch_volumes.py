@@ -73,10 +73,16 @@ def upsample3d(x, size, method="nearest", data_format="channels_last"):
 
 
 def doubling_pays(x, others, data_format="channels_last"):
-    """On a CPU in float32, where there are many more pixels than channels."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or not doubling.is_double(x, others, data_format):
+    """On a CPU in float32: where the kernel is kept, always; with gradients where there are many more pixels than channels.
+
+    Never where PyTorch traces or compiles: what depends on an image's size would hold for that size alone.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
-    return x.numel() >= 32 * x.shape[1 if data_format == "channels_first" else -1] ** 2
+    if not doubling.is_double(x, others, data_format):
+        return False
+    least = (32 if others else 4) if torch.is_grad_enabled() else 0
+    return x.numel() >= least * x.shape[1 if data_format == "channels_first" else -1] ** 2
 
 
 def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
@@ -99,5 +105,5 @@ def _doubled(view, others, upper, lower, bias):
     y = F.conv_transpose2d(view, upper, bias, 2, 1)
     if others:
         joined = torch.cat(others, 1) if len(others) > 1 else others[0]
-        y += F.conv2d(joined, lower, None, 1, 1)
+        y = y + F.conv2d(joined, lower, None, 1, 1)  # in place it would not be when `torch.func.vmap` goes over the others alone
     return y
