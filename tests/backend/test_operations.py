@@ -133,6 +133,18 @@ def test_conv2d_and_its_gradients_are_the_references(case, data_format, dtype):
         assert tolerances.difference(gradient, expected) < tolerances.OPERATION_GRADIENT[dtype], name
 
 
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_one_filter_over_one_image(window):
+    """PyTorch 2.13 takes another kernel for it, whose gradient refuses some layouts."""
+    settings = ((1, 1), (window // 2, window // 2), (1, 1))
+    operands = normal(1, 9, 7, 4), normal(window, window, 4, 1, seed=1)
+    y, gradients = value_and_gradients(lambda x, kernel: backend.conv2d(x, kernel, None, *settings), *operands)
+    plain = value_and_gradients(lambda x, kernel: reference.conv2d(x, kernel, None, *settings), *operands)
+    assert tolerances.difference(y, plain[0]) < tolerances.OPERATION["float32"]
+    for gradient, expected in zip(gradients, plain[1], strict=True):
+        assert tolerances.difference(gradient, expected) < tolerances.OPERATION_GRADIENT["float32"]
+
+
 def statistics(channels: int) -> tuple[keras.Variable, keras.Variable]:
     return keras.Variable(normal(channels, seed=5), trainable=False), keras.Variable(
         np.abs(normal(channels, seed=6)) + 0.5, trainable=False
