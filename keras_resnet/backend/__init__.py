@@ -39,6 +39,7 @@ __all__ = [
     "group_norm",
     "inner_format",
     "kept",
+    "lamb_step",
     "layer_norm",
     "max_pool",
     "max_pool2d",
@@ -51,6 +52,7 @@ __all__ = [
     "scan",
     "scans",
     "self_attention",
+    "sgd_step",
     "standardize_kernel",
     "turn",
     "upsample",
@@ -61,6 +63,8 @@ __all__ = [
 
 _TWINS = {"torch", "jax", "tensorflow"}
 _twin = importlib.import_module(f"{__name__}.{keras.backend.backend()}") if keras.backend.backend() in _TWINS else reference
+# Steps of optimizers for all variables at once; `None` where Keras takes them one by one.
+_updates = importlib.import_module(f"{__name__}.torch_updates") if keras.backend.backend() == "torch" else None
 _fold = getattr(_twin, "conv_norm_folded", None)
 _reference_forced = False
 
@@ -120,8 +124,10 @@ global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 kept = getattr(_twin, "kept", reference.kept)
+lamb_step = getattr(_updates, "lamb_step", None)
 layer_norm = _choose("layer_norm")
 standardize_kernel = _choose("standardize_kernel")
+sgd_step = getattr(_updates, "sgd_step", None)
 turn = _choose("turn")
 upsample2d = _choose("upsample2d")
 upsample3d = _choose("upsample3d")

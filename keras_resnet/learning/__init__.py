@@ -2,18 +2,27 @@
 
 from keras_resnet.learning.deep_supervision import deep_supervision, inference_model
 from keras_resnet.learning.freezing import freeze
+from keras_resnet.learning.lamb import Lamb
 from keras_resnet.learning.layerwise import layerwise
 from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
 from keras_resnet.learning.mask_mixing import cut_mix, mix_up
 from keras_resnet.learning.pair_augmentation import PairAugmentation
 from keras_resnet.learning.pairs import Pairs
+from keras_resnet.learning.schedules import StepDecay, WarmUp
+from keras_resnet.learning.sgd import SGD
+from keras_resnet.learning.weight_decay import exclude_from_weight_decay
 
 __all__ = [
+    "SGD",
+    "Lamb",
     "LayerwiseOptimizer",
     "PairAugmentation",
     "Pairs",
+    "StepDecay",
+    "WarmUp",
     "cut_mix",
     "deep_supervision",
+    "exclude_from_weight_decay",
     "freeze",
     "inference_model",
     "layerwise",
