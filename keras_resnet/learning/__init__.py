@@ -1,5 +1,6 @@
 """Floor 4: what stands around a model in training: from what, what of it and how fast it learns. What serves one in use is in `vision`."""
 
+from keras_resnet.learning.checkpoint import Checkpoint, CheckpointRecord, restore_checkpoint, save_checkpoint
 from keras_resnet.learning.deep_supervision import deep_supervision, inference_model
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.learning.lamb import Lamb
@@ -13,6 +14,8 @@ from keras_resnet.learning.sgd import SGD
 from keras_resnet.learning.weight_decay import exclude_from_weight_decay
 
 __all__ = [
+    "Checkpoint",
+    "CheckpointRecord",
     "SGD",
     "Lamb",
     "LayerwiseOptimizer",
@@ -27,4 +30,6 @@ __all__ = [
     "inference_model",
     "layerwise",
     "mix_up",
+    "restore_checkpoint",
+    "save_checkpoint",
 ]
