@@ -1,5 +1,7 @@
 """Floor 4: what stands around a model in training: from what, what of it and how fast it learns. What serves one in use is in `vision`."""
 
+from keras_resnet.learning.augmentation import Augmentation, Mix, PadAndCrop, RandAugment, RandomErasing, RandomResizedCrop
+from keras_resnet.learning.batches import Batches
 from keras_resnet.learning.checkpoint import Checkpoint, CheckpointRecord, restore_checkpoint, save_checkpoint
 from keras_resnet.learning.deep_supervision import deep_supervision, inference_model
 from keras_resnet.learning.freezing import freeze
@@ -9,18 +11,27 @@ from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
 from keras_resnet.learning.mask_mixing import cut_mix, mix_up
 from keras_resnet.learning.pair_augmentation import PairAugmentation
 from keras_resnet.learning.pairs import Pairs
+from keras_resnet.learning.sampler import Sampler
 from keras_resnet.learning.schedules import StepDecay, WarmUp
 from keras_resnet.learning.sgd import SGD
 from keras_resnet.learning.weight_decay import exclude_from_weight_decay
 
 __all__ = [
+    "Augmentation",
+    "Batches",
     "Checkpoint",
     "CheckpointRecord",
-    "SGD",
     "Lamb",
     "LayerwiseOptimizer",
+    "Mix",
+    "PadAndCrop",
     "PairAugmentation",
     "Pairs",
+    "RandAugment",
+    "RandomErasing",
+    "RandomResizedCrop",
+    "SGD",
+    "Sampler",
     "StepDecay",
     "WarmUp",
     "cut_mix",
