@@ -6,6 +6,7 @@ import pytest
 
 from keras_resnet.learning import AveragedWeights, Checkpoint
 from tests.arrays import as_numpy, normal
+from tests.quick import ON_TORCH, quick_on_torch
 
 IMAGES, LABELS = normal(12, 6), np.arange(12) % 3
 
@@ -39,7 +40,7 @@ def steps(epochs: int) -> list[list[np.ndarray]]:
     return seen
 
 
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=[] if ON_TORCH else pytest.mark.full), 2])
 def test_the_averages_and_validation_with_them(every):
     chain, averages = model(), AveragedWeights(0.6, every=every)
     history = fit(chain, 2, averages, validation_data=(IMAGES, LABELS))
@@ -62,6 +63,7 @@ def test_the_averages_and_validation_with_them(every):
     fit(chain, 1, averages)  # and on
 
 
+@quick_on_torch
 def test_keras_own_do_otherwise():
     """Why there is a class of ours."""
     chain = model(keras.optimizers.SGD(0.5, momentum=0.9, use_ema=True, ema_momentum=0.6))

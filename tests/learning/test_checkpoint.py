@@ -14,6 +14,7 @@ import pytest
 from keras_resnet import layers
 from keras_resnet.learning import SGD, Checkpoint, WarmUp, checkpoint_files, restore_checkpoint, save_checkpoint
 from tests.arrays import as_numpy, normal
+from tests.quick import quick_on_torch
 
 LABELS = np.arange(12) % 3
 
@@ -113,6 +114,7 @@ def test_random_numbers_go_on(tmp_path):
     assert drawn() == after != before
 
 
+@quick_on_torch
 def test_the_last_ones_and_the_best_stay(tmp_path):
     chain, scores = model(), iter([3.0, 1.0, 2.0, 2.5, 4.0])
 
@@ -155,6 +157,7 @@ def lost(path: pathlib.Path) -> None:
     (path / checkpoint_files.TENSORS).unlink()
 
 
+@quick_on_torch
 @pytest.mark.parametrize("damage", [torn, flipped, rewritten, emptied, lost])
 def test_a_damaged_one_is_passed_over(tmp_path, damage):
     chain = model()
@@ -178,6 +181,7 @@ def test_a_damaged_one_is_passed_over(tmp_path, damage):
             restore_checkpoint(tmp_path, other)
 
 
+@quick_on_torch
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -219,6 +223,7 @@ class Counter:
         self.number = state["number"]
 
 
+@quick_on_torch
 def test_parts_go_along(tmp_path):
     chain = model()
     save_checkpoint(tmp_path, chain, parts={"counter": Counter(4)})
@@ -229,6 +234,7 @@ def test_parts_go_along(tmp_path):
         restore_checkpoint(tmp_path, chain)
 
 
+@quick_on_torch
 def test_a_disk_that_is_full(tmp_path, monkeypatch):
     chain = model()
     save_checkpoint(tmp_path, chain)
@@ -245,6 +251,7 @@ def test_a_disk_that_is_full(tmp_path, monkeypatch):
     assert restore_checkpoint(tmp_path, model()).step == 0
 
 
+@quick_on_torch
 def test_a_folder_that_cannot_be_written_to(tmp_path):
     chain = model()
     save_checkpoint(tmp_path, chain)
@@ -263,6 +270,7 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
         save_checkpoint(tmp_path / "file", chain)
 
 
+@quick_on_torch
 def test_what_a_killed_process_left_is_swept(tmp_path):
     (tmp_path / ".writing-999999999-0a").mkdir()
     (tmp_path / f".writing-{os.getpid()}-0a").mkdir()
@@ -279,6 +287,7 @@ def test_no_number_that_is_not_finite_is_saved(tmp_path):
     assert os.listdir(tmp_path) == ["step_000000000"]
 
 
+@quick_on_torch
 def test_two_at_one_step_and_a_new_run_in_an_old_folder(tmp_path):
     chain = model()
     moved(chain)
@@ -289,6 +298,7 @@ def test_two_at_one_step_and_a_new_run_in_an_old_folder(tmp_path):
         fit(model(), 1, callbacks=[Checkpoint(tmp_path)])
 
 
+@quick_on_torch
 def test_a_page_of_another_version(tmp_path):
     path = save_checkpoint(tmp_path, model()).path
     page = json.loads((path / checkpoint_files.PAGE).read_text())

@@ -6,6 +6,7 @@ import pytest
 
 from keras_resnet.learning import BinaryCrossentropy, Distilled, distillation_loss
 from tests.arrays import as_numpy, normal
+from tests.quick import ON_TORCH
 
 
 def value(loss, labels, logits, *weights) -> float:
@@ -70,7 +71,7 @@ def networks(activation: str | None = "softmax") -> list[keras.Model]:
     return [network("student"), network("teacher")]
 
 
-@pytest.mark.parametrize("activation", ["softmax", None])
+@pytest.mark.parametrize("activation", ["softmax", pytest.param(None, marks=[] if ON_TORCH else pytest.mark.full)])
 def test_a_student_learns_from_its_teacher(activation):
     student, teacher = networks(activation)
     before = [as_numpy(v) for v in teacher.weights]

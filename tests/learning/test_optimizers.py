@@ -8,7 +8,9 @@ import keras_resnet
 from keras_resnet import backend
 from keras_resnet.learning import SGD, Lamb, StepDecay, exclude_from_weight_decay
 from tests.arrays import as_numpy, normal
+from tests.quick import ON_TORCH, quick_on_torch
 
+LONG = [] if ON_TORCH else pytest.mark.full
 SHAPES = ((3, 3, 2, 4), (4, 6), (5,), ())
 STEPS = 20
 
@@ -137,7 +139,7 @@ def tiny() -> keras.Model:
     return keras_resnet.models.resnet(depths=(1, 1), widths=(8, 16), stem_width=8, block="basic", input_shape=(32, 32, 3), classes=3)
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, True, 1e-3), lambda: Lamb(0.01, weight_decay=0.02)])
+@pytest.mark.parametrize("make", [lambda: SGD(0.1, 0.9, True, 1e-3), pytest.param(lambda: Lamb(0.01, weight_decay=0.02), marks=LONG)])
 def test_in_fit_and_in_a_file(make, tmp_path):
     model = tiny()
     optimizer = make()
@@ -157,6 +159,7 @@ def test_in_fit_and_in_a_file(make, tmp_path):
         assert (as_numpy(mine) == as_numpy(theirs)).all()
 
 
+@quick_on_torch
 def test_accumulated_gradients_are_the_mean():
     """A step of two batches is one of their mean gradient; Keras asks a schedule at each batch."""
     for make in (SGD, keras.optimizers.SGD):
@@ -171,6 +174,7 @@ def test_accumulated_gradients_are_the_mean():
         assert int(optimizer.iterations) == 2
 
 
+@quick_on_torch
 def test_decay_leaves_out_embeddings_of_positions():
     model = keras_resnet.models.vit(dim=16, depths=(1,), num_heads=2, patch_size=8, position_grid=(4, 4), input_shape=(32, 32, 3))
     inner = keras.optimizers.AdamW(1e-3)
@@ -209,6 +213,7 @@ def test_bad_arguments(make, message):
         make()
 
 
+@quick_on_torch
 def test_too_late():
     optimizer = SGD(0.1, weight_decay=0.1)
     model = tiny()

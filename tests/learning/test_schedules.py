@@ -8,6 +8,7 @@ import pytest
 
 from keras_resnet.learning import StepDecay, WarmUp
 from tests.arrays import as_numpy
+from tests.quick import quick_on_torch
 
 Keras = keras.optimizers.schedules
 
@@ -52,6 +53,7 @@ def test_keras_own_rise_is_the_same():
     np.testing.assert_allclose(rates(own, 20), rates(WarmUp(Keras.CosineDecay(0.5, 12, alpha=0.1), 5, start=0.1), 20), rtol=1e-6)
 
 
+@quick_on_torch
 def test_steps_are_those_of_pytorch():
     torch = pytest.importorskip("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, device="cpu", requires_grad=True)], lr=0.5)

@@ -8,6 +8,7 @@ import pytest
 
 from keras_resnet.learning import Checkpoint, Sampler, TerminateOnNonFinite, Throughput
 from tests.arrays import as_numpy, normal
+from tests.quick import ON_TORCH, quick_on_torch
 
 IMAGES, LABELS = normal(12, 6), np.zeros((12, 2), "float32")
 
@@ -23,7 +24,7 @@ def fit(chain: keras.Model, images: np.ndarray, epochs: int, *callbacks) -> None
     chain.fit(images, LABELS, batch_size=4, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
 
 
-@pytest.mark.parametrize("broken", [np.nan, np.inf])
+@pytest.mark.parametrize("broken", [np.nan, pytest.param(np.inf, marks=[] if ON_TORCH else pytest.mark.full)])
 def test_the_last_good_checkpoint_is_put_back(tmp_path, broken):
     chain, checkpoint = model(), Checkpoint(tmp_path)
     fit(chain, IMAGES, 1, checkpoint)
@@ -41,6 +42,7 @@ def test_the_last_good_checkpoint_is_put_back(tmp_path, broken):
     fit(chain, IMAGES, 1)  # and it trains on
 
 
+@quick_on_torch
 def test_without_a_checkpoint(tmp_path):
     with pytest.raises(FloatingPointError, match=r"at step 1, batch 0 of epoch 0. Lower the learning rate"):
         fit(model(), IMAGES * np.float32(np.nan), 1, TerminateOnNonFinite())
@@ -50,6 +52,7 @@ def test_without_a_checkpoint(tmp_path):
         TerminateOnNonFinite("runs")
 
 
+@quick_on_torch
 def test_throughput_leaves_validation_out():
     class Slow(keras.callbacks.Callback):
         def on_test_batch_end(self, batch, logs=None):
