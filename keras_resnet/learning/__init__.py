@@ -14,6 +14,7 @@ from keras_resnet.learning.layerwise_optimizer import LayerwiseOptimizer
 from keras_resnet.learning.mask_mixing import cut_mix, mix_up
 from keras_resnet.learning.pair_augmentation import PairAugmentation
 from keras_resnet.learning.pairs import Pairs
+from keras_resnet.learning.progressive import ProgressiveSize
 from keras_resnet.learning.sampler import Sampler
 from keras_resnet.learning.schedules import StepDecay, WarmUp
 from keras_resnet.learning.sgd import SGD
@@ -34,6 +35,7 @@ __all__ = [
     "PadAndCrop",
     "PairAugmentation",
     "Pairs",
+    "ProgressiveSize",
     "RandAugment",
     "RandomErasing",
     "RandomResizedCrop",

@@ -8,6 +8,8 @@ import numpy as np
 from keras import ops
 
 from keras_resnet.backend.compiled import compiled
+from keras_resnet.layers.configured import check_count
+from keras_resnet.learning.augmentation.crops import RandomResizedCrop
 from keras_resnet.learning.augmentation.draws import Draws, seed_of
 from keras_resnet.learning.augmentation.layer import Augmentation
 from keras_resnet.learning.augmentation.mix import Mix
@@ -54,6 +56,7 @@ class Batches(keras.utils.PyDataset):
         self._order = self.sampler.order(0)
         self._changed = compiled(self._change)
         self._taken = -1  # batches since an epoch began
+        self.any_size = False  # whether sizes will change
 
     def __len__(self) -> int:
         return len(self.sampler)
@@ -68,7 +71,11 @@ class Batches(keras.utils.PyDataset):
         if not self.augment:
             return images, labels
         seed = np.array(seed_of((self.sampler.seed, self.sampler.epoch, index)), "int32")
-        return self._changed(*(ops.convert_to_tensor(one) for one in (images, labels, seed)))
+        changed, labels = self._changed(*(ops.convert_to_tensor(one) for one in (images, labels, seed)))
+        if self.any_size and self._taken < 0 and index % 2:
+            # TensorFlow takes two batches before the first epoch, and then no other sizes than it has seen differ.
+            changed = ops.pad(changed, ((0, 0), (0, 1), (0, 1), (0, 0)))
+        return changed, labels
 
     def on_epoch_begin(self) -> None:
         """Keras calls it."""
@@ -82,8 +89,18 @@ class Batches(keras.utils.PyDataset):
 
     def go_to(self, epoch: int) -> None:
         """Makes this epoch the next one: of a run that is resumed, `fit`'s `initial_epoch`."""
-        self.sampler.epoch = int(epoch)
+        self.sampler.go_to(epoch)
         self._order = self.sampler.order(self.sampler.epoch)
+
+    def resize(self, size: int) -> None:
+        """Makes its `RandomResizedCrop` give pictures of this height and width from the next batch on."""
+        check_count("size", size)
+        crops = [one for one in self.augment if isinstance(one, RandomResizedCrop)]
+        if len(crops) != 1:
+            raise ValueError(f"To change sizes `augment` must have one RandomResizedCrop. Received: {len(crops)} of them.")
+        if crops[0].size != (size, size):
+            crops[0].size = (int(size), int(size))
+            self._changed = compiled(self._change)  # which the old size is compiled into
 
     def _change(self, images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
         for i, one in enumerate(self.augment):

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers.configured import check_choice, check_count, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
 from keras_resnet.learning.training_state import Part, gathered, scattered
 
@@ -121,6 +121,9 @@ class Checkpoint(keras.callbacks.Callback):
         monitor: a name in the logs of epochs by which the best is kept besides, or `None`.
         mode: whether the `"min"` or the `"max"` of it is best; `"auto"` takes the least of losses and errors, else the greatest.
         parts: what else goes on from where it was; see `save_checkpoint`.
+        write: whether this process writes; of several that train together one does, and all restore.
+
+    `save(epoch)` writes one at any other moment of `fit`.
 
     Raises:
         ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
@@ -135,8 +138,10 @@ class Checkpoint(keras.callbacks.Callback):
         monitor: str | None = None,
         mode: str = "auto",
         parts: Mapping[str, Part] | None = None,
+        write: bool = True,
     ):
         super().__init__()
+        check_flag("write", write)
         if every != "epoch" and not is_count(every):
             raise ValueError(f"`every` must be 'epoch' or a number of batches from 1. Received: every={every!r}.")
         check_count("keep", keep)
@@ -144,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
         if mode == "auto":
             mode = "min" if monitor is None or "loss" in monitor or "error" in monitor else "max"
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
-        self.parts = dict(parts or {})
+        self.parts, self.write = dict(parts or {}), bool(write)
         self.epoch = 0
         self.last: CheckpointRecord | None = None
         if every != "epoch":  # set only then: Keras waits for the device after each batch for the sake of this method
@@ -152,16 +157,19 @@ class Checkpoint(keras.callbacks.Callback):
 
     def restore(self, model: keras.Model) -> int:
         """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
-        files.swept(self.folder)
+        if self.write:
+            files.swept(self.folder)
         self.last = restore_checkpoint(self.folder, model, self.parts)
-        for path in files.listed(self.folder):
+        for path in files.listed(self.folder) if self.write else ():
             if self.last is None or path == self.last.path:
                 break
             path.rename(path.with_name(f"damaged_{path.name}"))  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
 
-    def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord:
-        """Writes one now."""
+    def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord | None:
+        """Writes one now, if this process writes."""
+        if not self.write:
+            return None
         record = self.last = save_checkpoint(self.folder, self.model, epoch, batch, self.parts, logs)
         self._thin()
         return record

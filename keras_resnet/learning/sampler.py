@@ -12,7 +12,8 @@ class Sampler:
     """Batches of indices: `for indices in Sampler(len(images), batch_size=128): ...` is an epoch, and the next loop the next one.
 
     The order depends on `seed` and the epoch alone. `state()` and `set_state` make it a part of a checkpoint: a loop that was left goes on
-    with the batch behind the last that it gave.
+    with the batch behind the last that it gave. Where batches are fetched ahead, that is not the last that was trained on: there
+    `go_to(record.epoch, record.batch)` says where to go on.
 
     Args:
         count: examples, at least 1.
@@ -57,6 +58,13 @@ class Sampler:
             yield order[(self.batch - 1) * self.batch_size : self.batch * self.batch_size]
         self.epoch, self.batch = self.epoch + 1, 0
 
+    def go_to(self, epoch: int, batch: int = 0) -> None:
+        """Makes this batch of this epoch, both from 0, the next one."""
+        for name, value in (("epoch", epoch), ("batch", batch)):
+            if value != 0:
+                check_count(name, value)
+        self.epoch, self.batch = int(epoch), int(batch)
+
     def state(self) -> dict:
         """Where it stands, and what it is of."""
         names = ("epoch", "batch", "count", "batch_size", "repeats", "shuffle", "seed", "drop_remainder")
@@ -67,4 +75,4 @@ class Sampler:
         other = {name: value for name, value in state.items() if name not in ("epoch", "batch") and getattr(self, name, None) != value}
         if other:
             raise ValueError(f"The state is of a sampler with {other}. Make one of the same arguments.")
-        self.epoch, self.batch = int(state["epoch"]), int(state["batch"])
+        self.go_to(state["epoch"], state["batch"])

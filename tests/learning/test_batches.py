@@ -2,8 +2,9 @@
 
 import keras
 import numpy as np
+import pytest
 
-from keras_resnet.learning import Batches, Mix, PadAndCrop
+from keras_resnet.learning import Batches, Mix, PadAndCrop, ProgressiveSize, RandomResizedCrop
 from tests.arrays import as_numpy
 
 
@@ -26,3 +27,30 @@ def test_batches_for_fit():
     plain = Batches(images, labels, batch_size=4, shuffle=False)[2]
     assert (plain[0] == images[8:]).all()
     assert plain[0].dtype == np.uint8
+
+
+def test_pictures_that_grow():
+    images = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3)).astype("uint8")
+    data = Batches(images, np.arange(8) % 2, [RandomResizedCrop(30)], batch_size=4, workers=1)
+    sizes = ProgressiveSize(data, {0: 6, 2: 9})
+    seen = []
+    image = keras.Input((None, None, 3))
+    chain = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))))
+    chain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            data._taken = 0
+            seen.append(tuple(data[0][0].shape))
+            data._taken = 2
+
+    chain.fit(data, epochs=4, shuffle=False, verbose=0, callbacks=[sizes, Look()])
+    assert seen == [(4, 6, 6, 3), (4, 6, 6, 3), (4, 9, 9, 3), (4, 9, 9, 3)]
+    for make, message in (
+        (lambda: ProgressiveSize(images, {0: 8}), "`batches` must be `Batches`"),
+        (lambda: ProgressiveSize(data, {1: 8}), "one of which is 0"),
+        (lambda: ProgressiveSize(data, {0: 0}), "`sizes` must be sizes from 1"),
+        (lambda: ProgressiveSize(Batches(images, images), {0: 8}), "must have one RandomResizedCrop. Received: 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()

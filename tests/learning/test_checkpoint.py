@@ -235,6 +235,17 @@ def test_parts_go_along(tmp_path):
 
 
 @quick_on_torch
+def test_one_of_several_processes_writes(tmp_path):
+    chain = model()
+    reader = Checkpoint(tmp_path, write=False)
+    reader.set_model(chain)
+    assert reader.save(1) is None
+    assert os.listdir(tmp_path) == []
+    save_checkpoint(tmp_path, chain, epoch=2)
+    assert reader.restore(chain) == 2
+
+
+@quick_on_torch
 def test_a_disk_that_is_full(tmp_path, monkeypatch):
     chain = model()
     save_checkpoint(tmp_path, chain)
@@ -329,6 +340,7 @@ def test_a_network_keeps_its_layout(tmp_path):
     ("settings", "message"),
     [
         (dict(every=0), "`every` must be 'epoch' or a number of batches"),
+        (dict(write=1), "`write` must be True or False"),
         (dict(keep=0), "`keep` must be an integer of at least 1"),
         (dict(mode="best"), "`mode` must be one of 'auto', 'min', 'max'"),
         (dict(folder=3), "`folder` must be the path of a folder"),

@@ -6,7 +6,7 @@ import pytest
 
 import keras_resnet
 from keras_resnet import backend
-from keras_resnet.learning import SGD, Lamb, StepDecay, exclude_from_weight_decay
+from keras_resnet.learning import SGD, Lamb, LayerwiseOptimizer, StepDecay, WarmUp, exclude_from_weight_decay, layerwise
 from tests.arrays import as_numpy, normal
 from tests.quick import ON_TORCH, quick_on_torch
 
@@ -157,6 +157,17 @@ def test_in_fit_and_in_a_file(make, tmp_path):
     assert loaded.optimizer.get_config() == optimizer.get_config()
     for mine, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
         assert (as_numpy(mine) == as_numpy(theirs)).all()
+
+
+@quick_on_torch
+def test_layer_by_layer_and_in_a_file_it_stays_ours():
+    model = tiny()
+    optimizer = layerwise(model, SGD(WarmUp(0.1, steps=3), momentum=0.9, weight_decay=1e-3), decay=0.5)
+    assert "stem/norm/gamma" in exclude_from_weight_decay(optimizer, model)
+    optimizer.build(model.trainable_variables)
+    again = LayerwiseOptimizer.from_config(optimizer.get_config())
+    again.build(model.trainable_variables)
+    assert {type(group) for group in [*optimizer.groups, *again.groups]} == {SGD}  # not Keras's of the same name
 
 
 @quick_on_torch

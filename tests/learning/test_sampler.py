@@ -49,6 +49,8 @@ def test_it_goes_on_where_it_was():
     found += list(other)
     assert [one.tolist() for one in found] == [one.tolist() for one in expected]
     assert (other.epoch, other.batch) == (2, 0)
+    other.go_to(1, 2)
+    assert [one.tolist() for one in other] == [expected[5].tolist()]
     with pytest.raises(ValueError, match=r"The state is of a sampler with \{'seed': 3\}"):
         Sampler(10, 4, seed=4).set_state(state)
 
