@@ -1,6 +1,6 @@
 """LAMB: Adam whose step is as long, layer by layer, as its weights are large."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -8,10 +8,11 @@ from keras import ops
 
 from keras_resnet import backend
 from keras_resnet.layers.configured import check_number
+from keras_resnet.learning.undecayed import UndecayedOptimizer
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class Lamb(keras.optimizers.Optimizer):
+class Lamb(UndecayedOptimizer):
     """LAMB with weight decay inside the ratio, as in its paper: `Lamb(5e-3, weight_decay=0.02, global_clipnorm=1.0)`.
 
     ```
@@ -31,6 +32,7 @@ class Lamb(keras.optimizers.Optimizer):
         weight_decay: factor of the weights in the step, from 0. `exclude_from_weight_decay` leaves variables out.
         clipnorm, clipvalue, global_clipnorm, use_ema, ema_momentum, ema_overwrite_frequency: as in Keras.
         loss_scale_factor, gradient_accumulation_steps: as in Keras.
+        undecayed: paths of variables that decay leaves out; `exclude_from_weight_decay` sets them, and files keep them.
         name: of this optimizer.
 
     Raises:
@@ -54,6 +56,7 @@ class Lamb(keras.optimizers.Optimizer):
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
+        undecayed: Iterable[str] = (),
         name: str = "lamb",
     ):
         check_number("beta_1", beta_1, 0, 1)
@@ -73,6 +76,7 @@ class Lamb(keras.optimizers.Optimizer):
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
         )
+        self.keep_undecayed(undecayed)
         self.beta_1, self.beta_2, self.epsilon = float(beta_1), float(beta_2), float(epsilon)
 
     def build(self, variables: Sequence) -> None:

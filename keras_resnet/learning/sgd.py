@@ -1,6 +1,6 @@
 """Gradient descent with momentum as the published recipes mean it, which is PyTorch's."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
@@ -8,10 +8,11 @@ from keras import ops
 
 from keras_resnet import backend
 from keras_resnet.layers.configured import check_flag, check_number
+from keras_resnet.learning.undecayed import UndecayedOptimizer
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class SGD(keras.optimizers.Optimizer):
+class SGD(UndecayedOptimizer):
     """SGD with the numbers of `torch.optim.SGD`: `SGD(0.1, momentum=0.9, nesterov=True, weight_decay=1e-4)`.
 
     ```
@@ -31,6 +32,7 @@ class SGD(keras.optimizers.Optimizer):
         clipnorm, clipvalue, global_clipnorm: as in Keras; they bound the loss's gradient, before the decay is added.
         use_ema, ema_momentum, ema_overwrite_frequency: as in Keras; `AveragedWeights` averages statistics, too.
         loss_scale_factor, gradient_accumulation_steps: as in Keras.
+        undecayed: paths of variables that decay leaves out; `exclude_from_weight_decay` sets them, and files keep them.
         name: of this optimizer.
 
     Raises:
@@ -53,6 +55,7 @@ class SGD(keras.optimizers.Optimizer):
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
+        undecayed: Iterable[str] = (),
         name: str = "sgd",
     ):
         check_number("momentum", momentum, 0, 1)
@@ -73,6 +76,7 @@ class SGD(keras.optimizers.Optimizer):
             gradient_accumulation_steps=gradient_accumulation_steps,
             name=name,
         )
+        self.keep_undecayed(undecayed)
         self.momentum, self.nesterov = float(momentum), bool(nesterov)
 
     def build(self, variables: Sequence) -> None:

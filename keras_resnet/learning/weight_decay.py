@@ -13,7 +13,7 @@ def exclude_from_weight_decay(optimizer: keras.optimizers.Optimizer, model: kera
     Left out are variables of one axis or none (gains and offsets of norms, biases, layer scales, gains of residual branches), and the class
     token and positions of vision transformers; kernels decay. That goes by the variables themselves, whatever they are called.
 
-    Call it before the optimizer is used. It replaces what was left out before, and Keras does not write it into `.keras` files.
+    Call it before the optimizer is used. It replaces what was left out before. Our optimizers write it into `.keras` files, Keras's do not.
 
     Args:
         optimizer: any with weight decay, also inside a `LossScaleOptimizer`.

@@ -157,6 +157,7 @@ def test_in_fit_and_in_a_file(make, tmp_path):
     assert loaded.optimizer.get_config() == optimizer.get_config()
     for mine, theirs in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
         assert (as_numpy(mine) == as_numpy(theirs)).all()
+    assert {v.path for v in loaded.trainable_variables if not loaded.optimizer._use_weight_decay(v)} == set(left_out)
 
 
 @quick_on_torch
@@ -213,6 +214,7 @@ def test_momenta_lie_as_their_kernels_do():
     [
         (lambda: SGD(0.1, momentum=1.5), "`momentum` must be a number from 0 to below 1"),
         (lambda: SGD(0.1, nesterov=True), "needs a momentum above 0"),
+        (lambda: SGD(0.1, undecayed="bias"), "`undecayed` must be a list of paths"),
         (lambda: SGD(0.1, weight_decay=-1), "`weight_decay` must be a number from 0"),
         (lambda: Lamb(0.1, beta_1=1.0), "`beta_1` must be a number from 0 to below 1"),
         (lambda: exclude_from_weight_decay(keras.optimizers.SGD(0.1), tiny()), "no weight decay to leave anything out of"),
@@ -222,6 +224,23 @@ def test_momenta_lie_as_their_kernels_do():
 def test_bad_arguments(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@quick_on_torch
+def test_patterns_are_kept_as_paths():
+    optimizer, variables = SGD(0.1, weight_decay=0.1), [keras.Variable(value, name=f"v{i}") for i, value in enumerate(started())]
+    optimizer.exclude_from_weight_decay(var_names=["v[12]"])
+    optimizer.build(variables)
+    assert optimizer.get_config()["undecayed"] == ["v1", "v2"]
+
+
+@quick_on_torch
+def test_keras_adamw_is_that_of_pytorch():
+    torch = pytest.importorskip("torch")
+    expected = torch_steps(lambda groups: torch.optim.AdamW(groups, lr=0.1, weight_decay=0.3), excluded=(2, 3))
+    found = our_steps(keras.optimizers.AdamW(0.1, weight_decay=0.3, epsilon=1e-8), excluded=(2, 3))
+    for mine, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(mine, theirs, atol=3e-5)  # Keras's epsilon is another one in the first steps
 
 
 @quick_on_torch
