@@ -12,7 +12,7 @@ import keras
 
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
-from keras_resnet.learning.training_state import Part, gathered, scattered
+from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ def save_checkpoint(
         if value != 0 and not is_count(value):
             raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
     arrays, page = gathered(model, parts or {})
-    step = int(getattr(getattr(model, "optimizer", None), "iterations", 0))
+    step = step_of(model)
     written = {name: float(value) for name, value in (logs or {}).items() if math.isfinite(float(value))}
     page |= {"epoch": int(epoch), "batch": int(batch), "step": step, "logs": written}
     return _record(files.write(folder, step, arrays, page), page)
@@ -176,7 +176,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         there = files.listed(self.folder)
-        step = int(getattr(getattr(self.model, "optimizer", None), "iterations", 0))
+        step = step_of(self.model)
         if there and int(there[0].name.split("_")[1]) > step:
             raise ValueError(
                 f"{str(self.folder)!r} holds {there[0].name}, and this model is at step {step}. "

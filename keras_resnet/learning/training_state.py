@@ -27,6 +27,13 @@ def synchronized(model: keras.Model) -> keras.Model:
     return model
 
 
+def step_of(model: keras.Model) -> int:
+    """Steps of the optimizer so far; 0 without one. Waits for the last of them."""
+    iterations = getattr(getattr(synchronized(model), "optimizer", None), "iterations", None)
+    # Through an array: of a variable mirrored on several devices Python makes no integer.
+    return 0 if iterations is None else int(as_host_array(getattr(iterations, "value", iterations)))
+
+
 def gathered(model: keras.Model, parts: Mapping[str, Part]) -> tuple[dict[str, np.ndarray], dict]:
     """Arrays by name, and a page of plain values.
 

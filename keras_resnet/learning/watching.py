@@ -9,7 +9,7 @@ import keras
 from keras_resnet.layers.configured import check_count
 from keras_resnet.learning.checkpoint import Checkpoint
 from keras_resnet.learning.sampler import Sampler
-from keras_resnet.learning.training_state import synchronized
+from keras_resnet.learning.training_state import step_of
 
 
 class TerminateOnNonFinite(keras.callbacks.Callback):
@@ -43,8 +43,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
         loss = float((logs or {}).get("loss", 0.0))
         if math.isfinite(loss):
             return
-        synchronized(self.model)
-        step = int(self.model.optimizer.iterations)
+        step = step_of(self.model)
         said = f"The loss is {loss} at step {step}, batch {batch} of epoch {self.epoch}"
         if self.sampler is not None:
             size = self.sampler.batch_size
@@ -108,5 +107,5 @@ class Throughput(keras.callbacks.Callback):
     def _stop(self) -> None:
         """Once an epoch, when the device is done."""
         if self._seconds is None:
-            int(synchronized(self.model).optimizer.iterations)  # which waits for the last step
+            step_of(self.model)  # which waits for the last one
             self._seconds = time.perf_counter() - self._start
