@@ -17,7 +17,14 @@ from keras_resnet.learning.sampler import Sampler
 
 
 class Batches(keras.utils.PyDataset):
-    """Batches of pictures and classes, augmented anew each epoch: `model.fit(Batches(images, labels, [PadAndCrop(), Mix(classes=10)]))`.
+    """Batches of pictures and classes, augmented anew each epoch.
+
+    ```python
+    data = keras_resnet.learning.Batches(images, labels, [keras_resnet.learning.PadAndCrop(4)], batch_size=128)
+    start = checkpoint.restore(model)
+    data.go_to(start)
+    model.fit(data, epochs=100, initial_epoch=start, shuffle=False, callbacks=[checkpoint])
+    ```
 
     A batch depends on `seed`, the epoch and its number alone, and is the same on every backend. It goes to the device as it is, uint8 as
     such, and is augmented there, on JAX and TensorFlow as one compiled function. The order is random already: `fit(shuffle=False)` keeps

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_resnet.learning import Batches, Mix, PadAndCrop, ProgressiveSize, RandomResizedCrop
+from keras_resnet.learning import Batches, Checkpoint, Mix, PadAndCrop, ProgressiveSize, RandomResizedCrop
 from tests.arrays import as_numpy
 
 
@@ -27,6 +27,28 @@ def test_batches_for_fit():
     plain = Batches(images, labels, batch_size=4, shuffle=False)[2]
     assert (plain[0] == images[8:]).all()
     assert plain[0].dtype == np.uint8
+
+
+def test_a_run_goes_on_with_the_same_pictures(tmp_path):
+    images, labels = np.random.default_rng(0).normal(size=(10, 8, 8, 3)).astype("float32"), np.arange(10) % 2
+
+    def run(chain: keras.Model, epochs: int, folder) -> list[np.ndarray]:
+        data, checkpoint = Batches(images, labels, [PadAndCrop(1)], batch_size=4), Checkpoint(folder)
+        start = checkpoint.restore(chain)
+        data.go_to(start)
+        chain.fit(data, epochs=epochs, initial_epoch=start, shuffle=False, verbose=0, callbacks=[checkpoint])
+        return [as_numpy(v) for v in chain.weights]
+
+    def chain() -> keras.Model:
+        keras.utils.set_random_seed(0)
+        chain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
+        chain.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return chain
+
+    straight = run(chain(), 3, tmp_path / "straight")
+    run(chain(), 1, tmp_path / "resumed")
+    for mine, theirs in zip(run(chain(), 3, tmp_path / "resumed"), straight, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_pictures_that_grow():
