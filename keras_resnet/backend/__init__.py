@@ -41,6 +41,7 @@ __all__ = [
     "group_norm",
     "inner_format",
     "kept",
+    "lamb_step",
     "layer_norm",
     "max_pool",
     "max_pool2d",
@@ -53,6 +54,7 @@ __all__ = [
     "scan",
     "scans",
     "self_attention",
+    "sgd_step",
     "squared_distances",
     "standardize_kernel",
     "turn",
@@ -64,6 +66,8 @@ __all__ = [
 
 _TWINS = {"torch", "jax", "tensorflow"}
 _twin = importlib.import_module(f"{__name__}.{keras.backend.backend()}") if keras.backend.backend() in _TWINS else reference
+# Steps of optimizers for all variables at once; `None` where Keras takes them one by one.
+_updates = importlib.import_module(f"{__name__}.torch_updates") if keras.backend.backend() == "torch" else None
 _fold = getattr(_twin, "conv_norm_folded", None)
 _reference_forced = False
 
@@ -125,9 +129,11 @@ global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 kept = getattr(_twin, "kept", reference.kept)
+lamb_step = getattr(_updates, "lamb_step", None)
 layer_norm = _choose("layer_norm")
 squared_distances = _choose("squared_distances", nearest.TWINS.get(keras.backend.backend()))
 standardize_kernel = _choose("standardize_kernel")
+sgd_step = getattr(_updates, "sgd_step", None)
 turn = _choose("turn")
 upsample2d = _choose("upsample2d")
 upsample3d = _choose("upsample3d")

@@ -149,7 +149,8 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         kept = {key: base[key] for key in ("learning_rate", "global_clipnorm", "loss_scale_factor")}
         settings = {**self._settings.value, **kept}
         template = keras.saving.serialize_keras_object(self._kind.value.from_config(settings))
-        if hasattr(keras.optimizers, template["class_name"]):  # a file does not say which backend's twin of it this is
+        # A file does not say which backend's twin of Keras's this is; ours of the same name stay ours.
+        if str(template["module"]).startswith("keras.") and hasattr(keras.optimizers, template["class_name"]):
             template.update(module="keras.optimizers", registered_name=None)
         return {"name": self.name, "optimizer": template, "factors": self.factors, "undecayed": sorted(self._undecayed.value[0])}
 

@@ -1,0 +1,114 @@
+"""RandAugment: random operations of one strength on each picture of a batch."""
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_resnet.layers.configured import check_count, check_flag, check_number
+from keras_resnet.learning.augmentation import operations
+from keras_resnet.learning.augmentation.draws import Draws
+from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
+
+TURNED = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+LOOKED_UP = ("auto_contrast", "equalize", "invert", "posterize", "solarize", "solarize_add")
+BLENDED = ("color", "contrast", "brightness", "sharpness")
+OPERATIONS = TURNED + LOOKED_UP + BLENDED
+
+
+@keras.saving.register_keras_serializable("keras_resnet")
+class RandAugment(Augmentation):
+    """Random operations on pictures of values 0 to 255: `RandAugment(magnitude=7, deviation=0.5)` is timm's `rand-m7-mstd0.5-inc1`.
+
+    Each picture takes `count` times one of the 15 operations below, alike likely, and applies it with probability `chance`, at a magnitude
+    `m` from a normal distribution about `magnitude`, kept within 0 to 10. A sign is drawn where there is +-.
+
+    ```
+    rotate                   +- 3 m degrees             posterize      4 - int(0.4 m) bits stay
+    shear_x, shear_y         +- 0.03 m                  solarize       from 256 - int(25.6 m) on inverted
+    translate_x, _y          +- 0.045 m of the side     solarize_add   + int(11 m) below 128
+    color, contrast,         blended by 1 +- 0.09 m,    auto_contrast, equalize, invert: always alike
+    brightness, sharpness    at least 0.1
+    ```
+
+    With `increasing=False`, timm's without `inc1`: posterize keeps int(0.4 m) bits, solarize starts at int(25.6 m), and blends are by
+    0.1 + 0.18 m. Keras's `RandAugment` draws one operation for a whole batch, and turns by up to half a circle at its default factor.
+
+    The operations are Pillow's, whose values they have to within 1; turned pictures are bilinear. All operations of a kind are one pass: a
+    reading at other places, a table of 256 values for each picture and channel, and a blend with a plainer picture.
+
+    Args:
+        count: operations for each picture.
+        magnitude: from 0 to 10.
+        deviation: standard deviation of the magnitude, from 0; infinity for uniform from 0 to `magnitude`.
+        chance: probability of each operation that was taken, from 0 to 1.
+        increasing: whether all operations grow stronger with the magnitude.
+        fill: value of what comes in from outside the picture.
+        seed: see `Augmentation`.
+        **kwargs: `name`, `dtype` and `trainable` of a Keras layer.
+
+    Input shape: `(n, height, width, channels)` of 1 or 3 channels, with values from 0 to 255. Output shape and type: the same.
+
+    Raises:
+        ValueError: at an argument outside what is listed, or pictures of another number of channels.
+
+    Source: Cubuk et al. 2019, arXiv:1909.13719; magnitudes as timm 1.0 has them, and Wightman et al. 2021, arXiv:2110.00476, use them.
+    """
+
+    def __init__(
+        self,
+        count: int = 2,
+        magnitude: float = 7.0,
+        deviation: float = 0.5,
+        chance: float = 0.5,
+        increasing: bool = True,
+        fill: float = 128.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(seed, **kwargs)
+        check_count("count", count)
+        check_number("magnitude", magnitude, 0, math.nextafter(10, 11))
+        if deviation != math.inf:
+            check_number("deviation", deviation, 0)
+        check_number("chance", chance, 0, math.nextafter(1, 2))
+        check_flag("increasing", increasing)
+        check_number("fill", fill)
+        self.count, self.magnitude, self.deviation, self.chance = int(count), float(magnitude), float(deviation), float(chance)
+        self.increasing, self.fill = bool(increasing), float(fill)
+
+    def check(self, images: Any) -> None:
+        super().check(images)
+        if images.shape[-1] not in (1, 3):
+            raise ValueError(f"RandAugment takes pictures of 1 or 3 channels. Received: shape={tuple(images.shape)}.")
+
+    def change(self, images: Any, draws: Draws) -> Any:
+        number = count_and_sizes(images)[0]
+        x = ops.round(ops.clip(ops.cast(images, "float32"), 0, 255))
+        for _ in range(self.count):
+            taken = draws.below(len(OPERATIONS), number)
+            # None of them where the operation is not to happen.
+            taken = ops.where(draws.happens(self.chance, number), taken, -1)
+            sign = ops.where(draws.happens(0.5, number), 1.0, -1.0)
+            x = self.applied(x, taken, self._magnitudes(draws, number), sign)
+        return as_before(x, images)
+
+    def applied(self, x: Any, taken: Any, magnitudes: Any, signs: Any) -> Any:
+        """Whole values 0 to 255 as float32 after the operation of this number in `OPERATIONS`, -1 for none, one for each picture."""
+        chosen = {name: taken == i for i, name in enumerate(OPERATIONS)}
+        share = magnitudes / 10
+        matrix = operations.matrices(chosen, share * signs, *count_and_sizes(x)[1:])
+        x = operations.turned(x, matrix, self.fill)
+        x = operations.looked_up(x, operations.tables(x, chosen, share, self.increasing))
+        factor = ops.maximum(1 + 0.9 * share * signs, 0.1) if self.increasing else 0.1 + 1.8 * share
+        return operations.blended(x, chosen, factor)
+
+    def _magnitudes(self, draws: Draws, number: Any) -> Any:
+        if self.deviation == math.inf:
+            return draws.uniform(number, high=self.magnitude)
+        return ops.clip(self.magnitude + self.deviation * draws.normal(number), 0, 10)
+
+    def get_config(self) -> dict:
+        names = ("count", "magnitude", "deviation", "chance", "increasing", "fill")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,131 @@
+"""Averages of a network's weights over its training, which are often the better network."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_resnet.backend.blending import blended
+from keras_resnet.layers.configured import check_count, check_flag, check_number
+from keras_resnet.learning.training_state import synchronized
+from keras_resnet.vision.host_arrays import as_host_array
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Keeps an exponential moving average of weights and statistics during `fit`, and validates with it.
+
+    ```python
+    averages = keras_resnet.learning.AveragedWeights(0.9999)
+    model.fit(x, y, validation_data=held_back, callbacks=[averages])
+    with averages.applied():
+        model.save("model.keras")
+    ```
+
+    `average = m * average + (1 - m) * weights`, `m = min(momentum, (1 + n) / (10 + n))` at update `n`, for all numbers of the network that
+    are no integers. The network itself trains on with its own. Keras's `use_ema` of an optimizer averages what is trained and not the
+    statistics of batch normalization, validates with the weights themselves, averages each batch even where gradients are accumulated over
+    several, puts the averages in place of the weights when `fit` ends, and on JAX does not let such a model be fitted twice.
+
+    It is a part of checkpoints: `Checkpoint(folder, parts={"averages": averages})`.
+
+    Args:
+        momentum: share of the average that stays each step, from 0 to below 1; 0.9999 for trainings of 100,000 steps, less for shorter.
+        every: batches between two updates, at least 1; the momentum is then raised to this power. Keras waits for the device after each.
+        warm_up: whether the momentum grows from 0.1 on, so that the random start is forgotten.
+        validate: whether `fit` validates with the averages.
+
+    Raises:
+        ValueError: at an argument outside what is listed; from `applied`, before there are averages.
+
+    Source: Polyak and Juditsky 1992; Tarvainen and Valpola 2017, arXiv:1703.01780; the growing momentum as in TensorFlow and timm.
+    """
+
+    def __init__(self, momentum: float = 0.9999, every: int = 1, warm_up: bool = True, validate: bool = True):
+        super().__init__()
+        check_number("momentum", momentum, 0, 1)
+        check_count("every", every)
+        check_flag("warm_up", warm_up)
+        check_flag("validate", validate)
+        self.momentum, self.every, self.warm_up, self.validate = float(momentum), int(every), bool(warm_up), bool(validate)
+        self.batches, self.updates = 0, 0
+        self._averages: list | None = None
+        self._own: list | None = None
+        self._training = False
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        variables = _averaged(synchronized(self.model))
+        shapes = [tuple(variable.shape) for variable in variables]
+        if self._averages is None:
+            self._averages = [_copied(variable.value) for variable in variables]
+        elif [tuple(average.shape) for average in self._averages] != shapes:
+            raise ValueError(f"These averages are of another model than {self.model.name!r}. Make new ones.")
+        self._training = True
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.batches += 1
+        if self.batches % self.every:
+            return
+        momentum = self.momentum**self.every
+        if self.warm_up:
+            momentum = min(momentum, (1 + self.updates) / (10 + self.updates))
+        values = [variable.value for variable in _averaged(synchronized(self.model))]
+        self._averages = blended(self._averages or [], values, 1 - momentum)
+        self.updates += 1
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self.validate and self._training:
+            self._enter()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        if self._own is not None:
+            self._leave()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._training = False
+
+    @contextlib.contextmanager
+    def applied(self, model: keras.Model | None = None) -> Iterator[keras.Model]:
+        """Within it the model has the averages for its weights."""
+        if model is not None:
+            self.set_model(model)
+        if self._averages is None:
+            raise ValueError("There are no averages yet. Pass these to the callbacks of `fit`, or restore them from a checkpoint.")
+        self._enter()
+        try:
+            yield self.model
+        finally:
+            self._leave()
+
+    def _enter(self) -> None:
+        variables = _averaged(synchronized(self.model))
+        self._own = [_copied(variable.value) for variable in variables]
+        for variable, average in zip(variables, self._averages or [], strict=True):
+            variable.assign(_copied(average))
+
+    def _leave(self) -> None:
+        for variable, value in zip(_averaged(synchronized(self.model)), self._own or [], strict=True):
+            variable.assign(value)
+        self._own = None
+
+    def state(self) -> dict:
+        """The averages, and how many updates they had."""
+        averages = {f"{i:05d}": as_host_array(average) for i, average in enumerate(self._averages or [])}
+        return {"batches": self.batches, "updates": self.updates, **averages}
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from a state."""
+        state = dict(state)
+        self.batches, self.updates = int(state.pop("batches")), int(state.pop("updates"))
+        arrays = [np.array(state[name]) for name in sorted(state)]
+        self._averages = [keras.ops.convert_to_tensor(array) for array in arrays] or None
+
+
+def _averaged(model: keras.Model) -> list[keras.Variable]:
+    return [variable for variable in model.weights if "float" in keras.backend.standardize_dtype(variable.dtype)]
+
+
+def _copied(value: Any) -> Any:
+    """A tensor of its own: on JAX a training step gives the memory of variables away."""
+    return keras.ops.stop_gradient(keras.ops.copy(value))

@@ -1,0 +1,119 @@
+"""Pictures with classes as batches for `model.fit`, augmented on the device."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_resnet.backend.compiled import compiled
+from keras_resnet.layers.configured import check_count
+from keras_resnet.learning.augmentation.crops import RandomResizedCrop
+from keras_resnet.learning.augmentation.draws import Draws, seed_of
+from keras_resnet.learning.augmentation.layer import Augmentation
+from keras_resnet.learning.augmentation.mix import Mix
+from keras_resnet.learning.sampler import Sampler
+
+
+class Batches(keras.utils.PyDataset):
+    """Batches of pictures and classes, augmented anew each epoch.
+
+    ```python
+    data = keras_resnet.learning.Batches(images, labels, [keras_resnet.learning.PadAndCrop(4)], batch_size=128)
+    start = checkpoint.restore(model)
+    data.go_to(start)
+    model.fit(data, epochs=100, initial_epoch=start, shuffle=False, callbacks=[checkpoint])
+    ```
+
+    A batch depends on `seed`, the epoch and its number alone, and is the same on every backend. It goes to the device as it is, uint8 as
+    such, and is augmented there, on JAX and TensorFlow as one compiled function. The order is random already: `fit(shuffle=False)` keeps
+    Keras from drawing another one for the batches, by Python's random numbers.
+
+    Args:
+        images: `(n, height, width, channels)`, an array or what gives one for an array of indices.
+        labels: as many; whole, or probabilities.
+        augment: augmentations in order; a `Mix` among them makes the labels probabilities, for losses of those.
+        batch_size, repeats, shuffle, seed, drop_remainder: see `Sampler`.
+        **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `keras.utils.PyDataset`.
+
+    Raises:
+        ValueError: at an argument outside what is listed.
+    """
+
+    def __init__(
+        self,
+        images: Any,
+        labels: Any,
+        augment: Sequence[Augmentation] = (),
+        batch_size: int = 128,
+        repeats: int = 1,
+        shuffle: bool = True,
+        seed: int = 0,
+        drop_remainder: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if len(images) != len(labels) or not len(images):
+            raise ValueError(f"Pass as many labels as images, at least one. Received: {len(images)} images, {len(labels)} labels.")
+        if not isinstance(augment, (tuple, list)) or not all(isinstance(one, Augmentation) for one in augment):
+            raise ValueError(f"`augment` must be a list of augmentations, such as [PadAndCrop()]. Received: augment={augment!r}.")
+        self.images, self.labels, self.augment = images, labels, list(augment)
+        self.sampler = Sampler(len(images), batch_size, repeats, shuffle, seed, drop_remainder)
+        self._order = self.sampler.order(0)
+        self._changed = compiled(self._change)
+        self._taken = -1  # batches since an epoch began
+        self.any_size = False  # whether sizes will change
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        self._taken += self._taken >= 0
+        if not 0 <= index < len(self):
+            raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
+        size = self.sampler.batch_size
+        chosen = self._order[index * size : (index + 1) * size]
+        images, labels = np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])
+        if not self.augment:
+            return images, labels
+        seed = np.array(seed_of((self.sampler.seed, self.sampler.epoch, index)), "int32")
+        changed, labels = self._changed(*(ops.convert_to_tensor(one) for one in (images, labels, seed)))
+        if self.any_size and self._taken < 0 and index % 2:
+            # TensorFlow takes two batches before the first epoch, and then no other sizes than it has seen differ.
+            changed = ops.pad(changed, ((0, 0), (0, 1), (0, 1), (0, 0)))
+        return changed, labels
+
+    def on_epoch_begin(self) -> None:
+        """Keras calls it."""
+        self._taken = 0
+
+    def on_epoch_end(self) -> None:
+        """Goes on to the next epoch. Keras calls it, also after the batch or two that it takes to see their shapes."""
+        if self._taken >= min(2, len(self)):
+            self.go_to(self.sampler.epoch + 1)
+        self._taken = -1
+
+    def go_to(self, epoch: int) -> None:
+        """Makes this epoch the next one: of a run that is resumed, `fit`'s `initial_epoch`."""
+        self.sampler.go_to(epoch)
+        self._order = self.sampler.order(self.sampler.epoch)
+
+    def resize(self, size: int) -> None:
+        """Makes its `RandomResizedCrop` give pictures of this height and width from the next batch on."""
+        check_count("size", size)
+        crops = [one for one in self.augment if isinstance(one, RandomResizedCrop)]
+        if len(crops) != 1:
+            raise ValueError(f"To change sizes `augment` must have one RandomResizedCrop. Received: {len(crops)} of them.")
+        if crops[0].size != (size, size):
+            crops[0].size = (int(size), int(size))
+            self._changed = compiled(self._change)  # which the old size is compiled into
+
+    def _change(self, images: Any, labels: Any, seed: Any) -> tuple[Any, Any]:
+        for i, one in enumerate(self.augment):
+            draws = Draws((seed[0] + i, seed[1]))
+            if isinstance(one, Mix):
+                images, labels = one.change((images, labels), draws)
+            else:
+                images = one.change(images, draws)
+        return images, labels

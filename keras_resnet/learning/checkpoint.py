@@ -1,0 +1,234 @@
+"""Checkpoints of a training run: written so that a crash at any moment loses none, and resumed to the same numbers."""
+
+import dataclasses
+import math
+import os
+import pathlib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
+from keras_resnet.learning import checkpoint_files as files
+from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckpointRecord:
+    """Which moment of a run a checkpoint is.
+
+    Args:
+        path: its folder.
+        epoch: epochs that were complete: what `fit` takes as `initial_epoch`.
+        batch: batches of the next one that were complete.
+        step: steps of the optimizer, as `optimizer.iterations` counts them.
+        logs: losses and metrics of that moment.
+    """
+
+    path: pathlib.Path
+    epoch: int
+    batch: int
+    step: int
+    logs: dict[str, float]
+
+
+def save_checkpoint(
+    folder: str | os.PathLike,
+    model: keras.Model,
+    epoch: int = 0,
+    batch: int = 0,
+    parts: Mapping[str, Part] | None = None,
+    logs: Mapping[str, Any] | None = None,
+) -> CheckpointRecord:
+    """Writes all that a run is: `save_checkpoint("runs/mine", model, epoch=3)`.
+
+    That is: weights and statistics, the optimizer with its place in the schedule, the states of dropout's seeds and of Python's, NumPy's
+    and PyTorch's random numbers, and `parts`. A folder `step_000000120` holds `state.safetensors` and `checkpoint.json`, with digests of
+    both; it is written beside, brought to the disk, and named when complete.
+
+    Args:
+        folder: of the run; it is made if it is not there.
+        model: compiled or not.
+        epoch: complete epochs, from 0.
+        batch: complete batches of the next one, from 0.
+        parts: what else goes on from where it was: things with `state()` and `set_state(state)`, such as `AveragedWeights`, `Sampler`.
+        logs: losses and metrics to write down.
+
+    Raises:
+        ValueError: if weights or optimizer hold numbers that are not finite.
+        OSError: if it cannot be written; checkpoints that are there stay.
+    """
+    folder = _folder(folder)
+    for name, value in (("epoch", epoch), ("batch", batch)):
+        if value != 0 and not is_count(value):
+            raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+    arrays, page = gathered(model, parts or {})
+    step = step_of(model)
+    written = {name: float(value) for name, value in (logs or {}).items() if math.isfinite(float(value))}
+    page |= {"epoch": int(epoch), "batch": int(batch), "step": step, "logs": written}
+    return _record(files.write(folder, step, arrays, page), page)
+
+
+def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Mapping[str, Part] | None = None) -> CheckpointRecord | None:
+    """Sets a model, its optimizer and the random states to a checkpoint: `restore_checkpoint("runs/mine", model)`; `None` if there is none.
+
+    Of a run's checkpoints it takes the last; a damaged one is passed over with a warning, and the one before it taken.
+
+    Where training is deterministic it then goes on to the bits of an undisturbed run. A checkpoint of another backend is taken, too, with
+    all but its random numbers alike. Within an epoch the data has to go on behind `batch`, too; and on PyTorch each loop over data takes
+    one of its random numbers, so that dropout without a seed goes on differently there.
+
+    Args:
+        folder: of the run, or one checkpoint's.
+        model: built and compiled as it was.
+        parts: the same as it was saved with.
+
+    Raises:
+        ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
+    """
+    folder = _folder(folder)
+    found = [folder] if (folder / files.PAGE).is_file() else files.listed(folder)
+    damaged = []
+    for path in found:
+        try:
+            arrays, page = files.read(path)
+        except files.DamagedCheckpoint as error:
+            damaged.append(str(error))
+            continue
+        if damaged:
+            warnings.warn(f"Passed over: {' '.join(damaged)} Taken: {path}.", stacklevel=2)
+        scattered(model, parts or {}, arrays, page, str(path))
+        return _record(path, page)
+    if damaged:
+        raise ValueError(f"All checkpoints are damaged. {' '.join(damaged)}")
+    return None
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Writes checkpoints during `fit`, and keeps the last ones and the best.
+
+    ```python
+    checkpoint = keras_resnet.learning.Checkpoint("runs/mine", monitor="val_accuracy")
+    model.fit(x, y, epochs=100, initial_epoch=checkpoint.restore(model), callbacks=[checkpoint])
+    ```
+
+    Args:
+        folder: of the run.
+        every: `"epoch"`, or a number of batches.
+        keep: how many of the last ones stay, from 1.
+        monitor: a name in the logs of epochs by which the best is kept besides, or `None`.
+        mode: whether the `"min"` or the `"max"` of it is best; `"auto"` takes the least of losses and errors, else the greatest.
+        parts: what else goes on from where it was; see `save_checkpoint`.
+        write: whether this process writes; of several that train together one does, and all restore.
+
+    `save(epoch)` writes one at any other moment of `fit`.
+
+    Raises:
+        ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
+        OSError: if a checkpoint cannot be written; those that are there stay.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        every: int | str = "epoch",
+        keep: int = 3,
+        monitor: str | None = None,
+        mode: str = "auto",
+        parts: Mapping[str, Part] | None = None,
+        write: bool = True,
+    ):
+        super().__init__()
+        check_flag("write", write)
+        if every != "epoch" and not is_count(every):
+            raise ValueError(f"`every` must be 'epoch' or a number of batches from 1. Received: every={every!r}.")
+        check_count("keep", keep)
+        check_choice("mode", mode, ("auto", "min", "max"))
+        if mode == "auto":
+            mode = "min" if monitor is None or "loss" in monitor or "error" in monitor else "max"
+        self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
+        self.parts, self.write = dict(parts or {}), bool(write)
+        self.epoch = 0
+        self.last: CheckpointRecord | None = None
+        if every != "epoch":  # set only then: Keras waits for the device after each batch for the sake of this method
+            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+
+    def restore(self, model: keras.Model) -> int:
+        """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
+        if self.write:
+            files.swept(self.folder)
+        self.last = restore_checkpoint(self.folder, model, self.parts)
+        for path in files.listed(self.folder) if self.write else ():
+            if self.last is None or path == self.last.path:
+                break
+            path.rename(path.with_name(f"damaged_{path.name}"))  # else it would count as one of the last
+        return 0 if self.last is None else self.last.epoch
+
+    def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord | None:
+        """Writes one now, if this process writes."""
+        if not self.write:
+            return None
+        record = self.last = save_checkpoint(self.folder, self.model, epoch, batch, self.parts, logs)
+        self._thin()
+        return record
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        there = files.listed(self.folder)
+        step = step_of(self.model)
+        if there and int(there[0].name.split("_")[1]) > step:
+            raise ValueError(
+                f"{str(self.folder)!r} holds {there[0].name}, and this model is at step {step}. "
+                "Pass initial_epoch=checkpoint.restore(model) to go on with that run, or another folder for a new one."
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if self.monitor is not None and self.monitor not in (logs or {}):
+            raise ValueError(f"`monitor` names none of the logs {sorted(logs or {})}. Received: monitor={self.monitor!r}.")
+        self.save(epoch + 1, 0, logs)
+
+    def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if (batch + 1) % int(self.every) == 0:
+            self.save(self.epoch, batch + 1, {name: value for name, value in (logs or {}).items() if name != self.monitor})
+
+    def _thin(self) -> None:
+        found = files.listed(self.folder)
+        best = self._best(found)
+        for path in found[self.keep :]:
+            if path != best:
+                files.remove(path)
+
+    def _best(self, found: list[pathlib.Path]) -> pathlib.Path | None:
+        scores = {}
+        for path in found if self.monitor is not None else []:
+            try:
+                logs = files.page_of(path)["logs"]
+            except files.DamagedCheckpoint:
+                continue
+            if self.monitor in logs:
+                scores[path] = logs[self.monitor]
+        if not scores:
+            return None
+        return (min if self.mode == "min" else max)(scores, key=lambda path: scores[path])
+
+    @property
+    def best(self) -> pathlib.Path | None:
+        """The folder of the best checkpoint by `monitor`."""
+        return self._best(files.listed(self.folder))
+
+
+def _folder(folder: Any) -> pathlib.Path:
+    if not isinstance(folder, (str, os.PathLike)) or not os.fspath(folder):
+        raise ValueError(f"`folder` must be the path of a folder. Received: folder={folder!r}.")
+    path = pathlib.Path(folder).expanduser()
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"`folder` must be the path of a folder, and is that of a file. Received: folder={str(path)!r}.")
+    return path
+
+
+def _record(path: pathlib.Path, page: dict) -> CheckpointRecord:
+    return CheckpointRecord(path, page["epoch"], page["batch"], page["step"], dict(page["logs"]))

@@ -1,0 +1,111 @@
+"""Callbacks that watch a training: that its loss stays a number, and how fast it is."""
+
+import math
+import time
+from typing import Any
+
+import keras
+
+from keras_resnet.layers.configured import check_count
+from keras_resnet.learning.checkpoint import Checkpoint
+from keras_resnet.learning.sampler import Sampler
+from keras_resnet.learning.training_state import step_of
+
+
+class TerminateOnNonFinite(keras.callbacks.Callback):
+    """Ends `fit` at the first loss that is infinite or not a number: `callbacks=[TerminateOnNonFinite(checkpoint)]`.
+
+    The error says step, epoch and batch, and which examples were in it. Keras's `TerminateOnNaN` only stops, with the broken weights.
+    Keras waits for the device after each batch for the sake of it.
+
+    Args:
+        checkpoint: the `Checkpoint` whose last one is put back into the model, or `None` to leave it as it is.
+        sampler: where the order of examples is its, the `Sampler` that names them.
+
+    Raises:
+        FloatingPointError: from `fit`, at such a loss.
+        ValueError: at an argument outside what is listed.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None = None, sampler: Sampler | None = None):
+        super().__init__()
+        if not isinstance(checkpoint, (Checkpoint, type(None))) or not isinstance(sampler, (Sampler, type(None))):
+            raise ValueError(
+                "Pass a Checkpoint and a Sampler, or None. "
+                f"Received: checkpoint={type(checkpoint).__name__}, sampler={type(sampler).__name__}."
+            )
+        self.checkpoint, self.sampler, self.epoch = checkpoint, sampler, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        loss = float((logs or {}).get("loss", 0.0))
+        if math.isfinite(loss):
+            return
+        step = step_of(self.model)
+        said = f"The loss is {loss} at step {step}, batch {batch} of epoch {self.epoch}"
+        if self.sampler is not None:
+            size = self.sampler.batch_size
+            said += f", of the examples {self.sampler.order(self.epoch)[batch * size : (batch + 1) * size].tolist()}"
+        if self.checkpoint is not None:
+            self.checkpoint.restore(self.model)
+            last = self.checkpoint.last
+            said += ". No checkpoint was there to put back" if last is None else f". The model is that of {last.path} again"
+        raise FloatingPointError(f"{said}. Lower the learning rate, clip gradients, or look at these examples.")
+
+
+class Throughput(keras.callbacks.Callback):
+    """Writes `images_per_second` into the logs of each epoch, validation left out: `callbacks=[Throughput(images=50_000), CSVLogger(...)]`.
+
+    It stands in front of what writes logs. With `data=throughput.watched(generator)` for `fit`'s data, `data_wait` is the share of the
+    time in which the training waited for the next batch; that is for PyTorch and JAX, since TensorFlow fetches batches ahead by itself.
+
+    Args:
+        images: in an epoch, at least 1.
+
+    Raises:
+        ValueError: at another argument.
+    """
+
+    def __init__(self, images: int):
+        super().__init__()
+        check_count("images", images)
+        self.images = int(images)
+        self._waited: float | None = None
+        self._start = 0.0
+        self._seconds: float | None = None
+
+    def watched(self, data: Any) -> Any:
+        """Passes the batches of an iterable on, and takes the time that each was waited for. It is for one `fit`."""
+        self._waited = 0.0
+        iterator = iter(data)
+        while True:
+            start = time.perf_counter()
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+            self._waited += time.perf_counter() - start
+            yield batch
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start, self._seconds = time.perf_counter(), None
+        if self._waited is not None:
+            self._waited = 0.0
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._stop()
+        if logs is not None and self._seconds:
+            logs["images_per_second"] = self.images / self._seconds
+            if self._waited is not None:
+                logs["data_wait"] = min(1.0, self._waited / self._seconds)
+
+    def _stop(self) -> None:
+        """Once an epoch, when the device is done."""
+        if self._seconds is None:
+            step_of(self.model)  # which waits for the last one
+            self._seconds = time.perf_counter() - self._start

@@ -1,0 +1,80 @@
+"""Pictures with classes as batches for `fit`, augmented on the device."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resnet.learning import Batches, Checkpoint, Mix, PadAndCrop, ProgressiveSize, RandomResizedCrop
+from tests.arrays import as_numpy
+from tests.quick import quick_on_torch
+
+
+def test_batches_for_fit():
+    images = np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype("uint8")
+    labels = np.arange(10) % 2
+    data = Batches(images, labels, [PadAndCrop(1), Mix(2)], batch_size=4, seed=3)
+    assert len(data) == 3
+    first, targets = map(as_numpy, data[1])
+    assert (first.shape, targets.shape, first.dtype) == ((4, 8, 8, 3), (4, 2), np.dtype("float32"))
+    np.testing.assert_array_equal(as_numpy(data[1][0]), first)
+    chain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(2)])
+    chain.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    losses = chain.fit(data, epochs=2, shuffle=False, verbose=0).history["loss"]
+    assert np.isfinite(losses).all()
+    assert data.sampler.epoch == 2
+    assert (as_numpy(data[1][0]) != first).any()
+    data.go_to(0)
+    np.testing.assert_array_equal(as_numpy(data[1][0]), first)
+    plain = Batches(images, labels, batch_size=4, shuffle=False)[2]
+    assert (plain[0] == images[8:]).all()
+    assert plain[0].dtype == np.uint8
+
+
+@quick_on_torch
+def test_a_run_goes_on_with_the_same_pictures(tmp_path):
+    images, labels = np.random.default_rng(0).normal(size=(10, 8, 8, 3)).astype("float32"), np.arange(10) % 2
+
+    def run(chain: keras.Model, epochs: int, folder) -> list[np.ndarray]:
+        data, checkpoint = Batches(images, labels, [PadAndCrop(1)], batch_size=4), Checkpoint(folder)
+        start = checkpoint.restore(chain)
+        data.go_to(start)
+        chain.fit(data, epochs=epochs, initial_epoch=start, shuffle=False, verbose=0, callbacks=[checkpoint])
+        return [as_numpy(v) for v in chain.weights]
+
+    def chain() -> keras.Model:
+        keras.utils.set_random_seed(0)
+        chain = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dropout(0.5, seed=1), keras.layers.Dense(2)])
+        chain.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        return chain
+
+    straight = run(chain(), 3, tmp_path / "straight")
+    run(chain(), 1, tmp_path / "resumed")
+    for mine, theirs in zip(run(chain(), 3, tmp_path / "resumed"), straight, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_pictures_that_grow():
+    images = np.random.default_rng(0).integers(0, 256, (8, 12, 12, 3)).astype("uint8")
+    data = Batches(images, np.arange(8) % 2, [RandomResizedCrop(30)], batch_size=4, workers=1)
+    sizes = ProgressiveSize(data, {0: 6, 2: 9})
+    seen = []
+    image = keras.Input((None, None, 3))
+    chain = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(image))))
+    chain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            data._taken = 0
+            seen.append(tuple(data[0][0].shape))
+            data._taken = 2
+
+    chain.fit(data, epochs=4, shuffle=False, verbose=0, callbacks=[sizes, Look()])
+    assert seen == [(4, 6, 6, 3), (4, 6, 6, 3), (4, 9, 9, 3), (4, 9, 9, 3)]
+    for make, message in (
+        (lambda: ProgressiveSize(images, {0: 8}), "`batches` must be `Batches`"),
+        (lambda: ProgressiveSize(data, {1: 8}), "one of which is 0"),
+        (lambda: ProgressiveSize(data, {0: 0}), "`sizes` must be sizes from 1"),
+        (lambda: ProgressiveSize(Batches(images, images), {0: 8}), "must have one RandomResizedCrop. Received: 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()

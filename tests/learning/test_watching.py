@@ -1,0 +1,89 @@
+"""A loss that is not a number ends the training with what one wants to know; throughput is what it says."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from keras_resnet.learning import Checkpoint, Sampler, TerminateOnNonFinite, Throughput
+from tests.arrays import as_numpy, normal
+from tests.quick import ON_TORCH, quick_on_torch
+
+IMAGES, LABELS = normal(12, 6), np.zeros((12, 2), "float32")
+
+
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    chain = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2)])
+    chain.compile(keras.optimizers.SGD(0.1, momentum=0.9), "mse")
+    return chain
+
+
+def fit(chain: keras.Model, images: np.ndarray, epochs: int, *callbacks) -> None:
+    chain.fit(images, LABELS, batch_size=4, epochs=epochs, shuffle=False, verbose=0, callbacks=list(callbacks))
+
+
+@pytest.mark.parametrize("broken", [np.nan, pytest.param(np.inf, marks=[] if ON_TORCH else pytest.mark.full)])
+def test_the_last_good_checkpoint_is_put_back(tmp_path, broken):
+    chain, checkpoint = model(), Checkpoint(tmp_path)
+    fit(chain, IMAGES, 1, checkpoint)
+    good = [as_numpy(v) for v in [*chain.weights, *chain.optimizer.variables]]
+    images = IMAGES.copy()
+    images[5] = broken
+    sampler = Sampler(12, 4, shuffle=False)
+    with pytest.raises(
+        FloatingPointError,
+        match=r"is (nan|inf) at step 5, batch 1 of epoch 0, of the examples \[4, 5, 6, 7\]. The model is that of .*3 again",
+    ):
+        fit(chain, images, 2, TerminateOnNonFinite(checkpoint, sampler))
+    for variable, value in zip([*chain.weights, *chain.optimizer.variables], good, strict=True):
+        np.testing.assert_array_equal(as_numpy(variable), value)
+    fit(chain, IMAGES, 1)  # and it trains on
+
+
+@quick_on_torch
+def test_without_a_checkpoint(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"at step 1, batch 0 of epoch 0. Lower the learning rate"):
+        fit(model(), IMAGES * np.float32(np.nan), 1, TerminateOnNonFinite())
+    with pytest.raises(FloatingPointError, match="No checkpoint was there to put back"):
+        fit(model(), IMAGES * np.float32(np.nan), 1, TerminateOnNonFinite(Checkpoint(tmp_path / "none")))
+    with pytest.raises(ValueError, match=r"Pass a Checkpoint and a Sampler, or None. Received: checkpoint=str"):
+        TerminateOnNonFinite("runs")
+
+
+@quick_on_torch
+def test_throughput_leaves_validation_out():
+    class Slow(keras.callbacks.Callback):
+        def on_test_batch_end(self, batch, logs=None):
+            time.sleep(0.5)
+
+    chain, throughput = model(), Throughput(images=12)
+    chain.fit(IMAGES, LABELS, verbose=0, epochs=1)  # compiled
+    start = time.perf_counter()
+    history = chain.fit(IMAGES, LABELS, verbose=0, epochs=2, validation_data=(IMAGES, LABELS), callbacks=[throughput, Slow()]).history
+    whole = time.perf_counter() - start
+    assert len(history["images_per_second"]) == 2
+    assert 24 / whole < history["images_per_second"][1]
+    assert 12 / history["images_per_second"][1] < whole - 0.9
+    assert "data_wait" not in history
+
+
+@quick_on_torch
+def test_the_share_of_time_that_data_takes():
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow fetches ahead")
+
+    def slowly():
+        while True:
+            time.sleep(0.1)
+            yield IMAGES[:4], LABELS[:4]
+
+    chain, throughput = model(), Throughput(images=12)
+    data = throughput.watched(slowly())
+    chain.fit(data, steps_per_epoch=3, epochs=1, shuffle=False, verbose=0)  # compiled
+    history = chain.fit(data, steps_per_epoch=3, epochs=2, shuffle=False, verbose=0, callbacks=[throughput]).history
+    assert 0.5 < history["data_wait"][1] <= 1
+    assert history["images_per_second"][1] < 12 / 0.3
+    with pytest.raises(ValueError, match="`images` must be an integer of at least 1"):
+        Throughput(0)
