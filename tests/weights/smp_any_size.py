@@ -1,7 +1,8 @@
-"""segmentation_models.pytorch's U-Nets, feature pyramid and DeepLabV3+ for images of any size, made of its own modules. To be imported where it is.
+"""segmentation_models.pytorch's U-Nets, feature pyramid and DeepLabV3+ for images of any size, made of its own modules. To be imported
+where it is.
 
-Its own networks enlarge by fixed factors, and so refuse an image whose sides 32 (16) does not divide. Here each map is enlarged to the very
-size of what it meets; where the sides divide, that is the same.
+Its own networks, `Unet` aside, enlarge by fixed factors, and so refuse an image whose sides 32 (16) does not divide. Here each map is
+enlarged to the very size of what it meets; where the sides divide, that is the same.
 """
 
 from typing import Any

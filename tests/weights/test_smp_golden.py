@@ -1,5 +1,5 @@
-"""U-Nets, feature pyramids and DeepLabV3+ in segmentation_models.pytorch's names, without it: a file of its tensors gives its logits, and is
-written back."""
+"""U-Nets, feature pyramids and DeepLabV3+ in segmentation_models.pytorch's names, without it: a file of its tensors gives its logits, and
+is written back."""
 
 import numpy as np
 import pytest
