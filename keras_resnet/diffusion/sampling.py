@@ -124,7 +124,7 @@ def _source(model: Any, schedule: Any, prediction: Any) -> Source:
     prediction = getattr(model, "prediction", "epsilon") if prediction is None else prediction
     check_choice("prediction", prediction, PREDICTIONS)
     if network is None:
-        return Source(model, None, found, prediction, -1)
+        return Source(_checked(model), None, found, prediction, -1)
     check_network(network)
 
     def run(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
@@ -132,6 +132,23 @@ def _source(model: Any, schedule: Any, prediction: Any) -> Source:
         return np.asarray(network.predict_on_batch(inputs), "float32")
 
     return Source(run, network, found, prediction, 1 if is_channels_first(network) else -1)
+
+
+def _checked(function: Callable) -> Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]:
+    """A user's function in place of a network, whose outputs are looked at."""
+
+    def run(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        output = np.asarray(function(images, times, labels))
+        doubled = (*images.shape[:-1], 2 * images.shape[-1])
+        if output.dtype.kind not in "fiu" or output.shape not in (images.shape, doubled):
+            what = "None" if output.dtype.kind == "O" and output.item() is None else f"the shape {output.shape} of {output.dtype}"
+            raise ValueError(
+                f"`model`, a function, must give numbers of its images' shape {images.shape}, or where it learned the variance too, of "
+                f"{doubled}. Received: {what}."
+            )
+        return output
+
+    return run
 
 
 def check_network(network: Any) -> None:

@@ -125,6 +125,7 @@ def test_what_is_traced_holds_for_every_size():
 
     block, (one, other) = block_and_maps([(8, 16, 12), (2, 9, 6)])
     wider = [other[0], other[1][:, :-1, :-1]]
+
     class Module(torch.nn.Module):
         def __init__(self):
             super().__init__()

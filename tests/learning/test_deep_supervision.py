@@ -58,6 +58,10 @@ def test_wrong_arguments():
         deep_supervision(model, "mse", [1, 0.5])
     with pytest.raises(ValueError, match="`weights`"):
         deep_supervision(model, "mse", [1, 0.5, -1, 0, 0])
+    with pytest.raises(ValueError, match=r"above 0: .*weights=\(0, 0, 0, 0, 0\)"):
+        deep_supervision(model, "mse", (0,) * 5)
+    with pytest.raises(ValueError, match=r"DiceCrossEntropy\(\)\. Received: loss=None"):
+        deep_supervision(model, None)
 
 
 @quick_on_torch
