@@ -21,8 +21,8 @@ class Schedule:
         kind: `"linear"`, betas from `beta_start` to `beta_end`; or `"cosine"`, where `a_t` is a squared cosine, which destroys small
             pictures more slowly.
         steps: how many, at least 2; counted from 0.
-        beta_start, beta_end: of a linear schedule, above 0 and below 1, the second not the smaller; `None` for `0.1 / steps` and `20 / steps`
-            (at most 0.999), which are 1e-4 and 0.02 at 1,000 steps.
+        beta_start, beta_end: of a linear schedule, above 0 and below 1, the second not the smaller; `None` for `0.1 / steps` and
+            `20 / steps` (at most 0.999), which are 1e-4 and 0.02 at 1,000 steps.
 
     Attributes: `betas` and `alphas_cumprod` (a_t), `(steps,)` arrays in float64.
 

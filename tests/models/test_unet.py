@@ -160,7 +160,7 @@ def test_wrong_encoders():
         UNet("fc_densenet56")
     with pytest.raises(TypeError, match="no argument 'with'"):
         UNet("resnet18", **{"with": 3})
-    with pytest.raises(TypeError, match="It takes: encoder, weights, encoder_weights, .*classifier_activation, name.$") as raised:
+    with pytest.raises(TypeError, match=r"It takes: encoder, weights, encoder_weights, .*classifier_activation, name\.$") as raised:
         UNet(foo=1)
     assert str(raised.value).count(" encoder,") == 1
     for unknown in ("resnet999", None, ["resnet34"], "unet"):
