@@ -306,6 +306,7 @@ def test_what_is_not_finite_is_named_before_the_first_window(value):
         (dict(model="unet"), "model"),
         (dict(model=lambda x: x[:, ::2, ::2]), r"stride 1.*\(4, 8, 8, 2\).*\(4, 16, 16, 2\)"),
         (dict(model=lambda x: x[..., 0]), "classes"),
+        (dict(model=lambda x: None), "tensor of scores. Received: NoneType"),
     ],
 )
 def test_errors(arguments, says):
