@@ -78,8 +78,8 @@ def test_valid_padding_is_the_papers():
     [
         (dict(widths=(1,) * 5), 188),
         (dict(widths=(1, 1)), 18),
-        (dict(widths=(1, 1, 1), convs=1), 20),
-        (dict(widths=(1, 1, 1), convs=3), 68),
+        (dict(widths=(1, 1, 1), convs=1), 22),
+        (dict(widths=(1, 1, 1), convs=3), 62),
         (dict(widths=(1, 1), upsampling="bilinear", up_kernel=None), 18),
         (dict(widths=(2, 2), growth="late", input_shape=(None, None, None, 1)), 18),
     ],
