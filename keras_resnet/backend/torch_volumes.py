@@ -94,19 +94,13 @@ def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
     8 x 16x16, 256, 63 to 31 (210 to 108); 1 x 32x32, 128, 9.5 to 3.1 (26 to 18); 8 x 14x14, 64, 2.9 to 1.2 (11.6 to 4.2). With the norm
     folded in, 8 x 8x8, 512, a whole block 60 to 45; 8 x 16x16, 256, 61 to 52; 1 x 16x16, 256, the one loss, 8.1 to 8.8.
     """
-    view = enter(x, data_format)
+    view, *others = (enter(one, data_format) for one in (x, *others))
     channels = view.shape[1]
     kernel = kernel.to(x.dtype)
-    upper = doubling.stretched(kernel[:, :, :channels]).permute(3, 2, 0, 1)
-    return leave(
-        _doubled(view, [enter(one, data_format) for one in others], upper, kernel[:, :, channels:].permute(3, 2, 0, 1), bias), data_format
-    )
-
-
-def _doubled(view, others, upper, lower, bias):
-    y = F.conv_transpose2d(view, upper, bias, 2, 1)
+    y = F.conv_transpose2d(view, doubling.stretched(kernel[:, :, :channels]).permute(3, 2, 0, 1), bias, 2, 1)
     if others:
+        lower = kernel[:, :, channels:].permute(3, 2, 0, 1)
         lower = lower.contiguous() if lower.shape[0] == 1 else lower  # as in `conv2d`
         joined = torch.cat(others, 1) if len(others) > 1 else others[0]
         y = y + F.conv2d(joined, lower, None, 1, 1)  # in place it would not be when `torch.func.vmap` goes over the others alone
-    return y
+    return leave(y, data_format)

@@ -86,9 +86,6 @@ class Lamb(UndecayedOptimizer):
         self.momenta, self.velocities = self.add_optimizer_variables(variables, ["momentum", "velocity"])
         backend.prepare_optimizer(self, list(variables))
 
-    def _apply_weight_decay(self, variables: Sequence) -> None:
-        """Nothing: Keras's decay is apart from the step."""
-
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         kind = variable.dtype
         rate, gradient, step = ops.cast(learning_rate, kind), ops.cast(gradient, kind), ops.cast(self.iterations + 1, kind)

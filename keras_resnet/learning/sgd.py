@@ -86,9 +86,6 @@ class SGD(UndecayedOptimizer):
         self.momenta = self.add_optimizer_variables(variables, "momentum") if self.momentum else []
         backend.prepare_optimizer(self, list(variables))  # the fused kernel walks both as they lie
 
-    def _apply_weight_decay(self, variables: Sequence) -> None:
-        """Nothing: Keras's decay is the decoupled one."""
-
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         rate, gradient = ops.cast(learning_rate, variable.dtype), ops.cast(gradient, variable.dtype)
         if self.weight_decay and self._use_weight_decay(variable):

@@ -9,7 +9,10 @@ from keras_resnet.models.untracked import Untracked
 
 
 class UndecayedOptimizer(keras.optimizers.Optimizer):
-    """An optimizer that writes into its configuration which variables its weight decay leaves out; Keras's forget it in files."""
+    """An optimizer that writes into its configuration which variables its weight decay leaves out; Keras's forget it in files.
+
+    The decay itself is a part of the subclass's `update_step`.
+    """
 
     def keep_undecayed(self, paths: Iterable[str]) -> None:
         """Leaves the variables of these paths out, once there are variables. For the end of a constructor."""
@@ -23,6 +26,9 @@ class UndecayedOptimizer(keras.optimizers.Optimizer):
             raise ValueError("exclude_from_weight_decay() must be called before the optimizer is used.")
         super().exclude_from_weight_decay(var_list=var_list, var_names=var_names)
         self._paths.value = {variable.path for variable in var_list or ()}
+
+    def _apply_weight_decay(self, variables: Sequence) -> None:
+        """Nothing: Keras's decay is apart from the step, that of a subclass within it."""
 
     def build(self, variables: Sequence) -> None:
         if not self.built:
