@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | 
         try:
             with np.load(path, allow_pickle=False) as file:
                 return of_arrays(dict(file), data, said)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             if "Set " in str(error) or said in str(error):
                 raise
             raise ValueError(f"{said} cannot be read as arrays of NumPy ({error}).") from error

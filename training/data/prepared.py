@@ -27,7 +27,8 @@ class Prepared(learning.Augmentation):
         values = ops.cast(images, "float32")
         if tuple(images.shape[1:3]) != (self.size, self.size):
             values = ops.image.resize(values, (self.size, self.size), data_format="channels_last")
-        return (values - np.array(self.mean, "float32")) / np.array(self.deviation, "float32")
+        mean, deviation = (ops.convert_to_tensor(one, dtype="float32") for one in (self.mean, self.deviation))
+        return (values - mean) / deviation
 
     def still(self, images: Any) -> Any:
         return self.change(images, None)
