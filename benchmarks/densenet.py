@@ -40,16 +40,14 @@ def speed(task: str, repeats: int) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in measure(steps, repeats, warmup=1).items()}
 
 
-def memory(memory_efficient: bool, depth: int, growth_rate: int, batch: int) -> int:
+def memory(remat: bool, depth: int, growth_rate: int, batch: int) -> int:
     """Bytes that a training step takes beyond variables and optimizer."""
     import numpy as np
 
     from benchmarks.memory import training_memory
     from keras_resnet import models
 
-    model = models.cifar_densenet(
-        (depth,) * 3, growth_rate, memory_efficient=memory_efficient, classifier_activation=None, input_shape=(32, 32, 3)
-    )
+    model = models.cifar_densenet((depth,) * 3, growth_rate, remat=remat, classifier_activation=None, input_shape=(32, 32, 3))
     images = np.random.default_rng(0).standard_normal((batch, 32, 32, 3), dtype="float32")
     labels = np.arange(batch) % 10
     return training_memory(model, images, labels)

@@ -27,11 +27,12 @@ def training_memory(model: Any, images: Any, labels: Any) -> int:
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        model.make_train_function()
-        data = tf.data.Dataset.from_tensors((images, labels)).repeat()
-        step = model.train_function
-        iterator = iter(data)
-        return resident_peak(lambda: step(iterator))
+        @tf.function(autograph=False)
+        def step() -> None:
+            model.train_step((tf.constant(images), tf.constant(labels)))
+
+        traced = step.get_concrete_function()  # the graph is Python's memory, not the step's
+        return resident_peak(traced)
     return resident_peak(lambda: model.train_on_batch(images, labels))
 
 

@@ -6,6 +6,7 @@ model = keras_resnet.ResNet50(weights=None, classes=10, input_shape=(224, 224, 3
 """
 
 from keras_resnet import backend, diffusion, layers, learning, models
+from keras_resnet.constructors import CONSTRUCTORS
 from keras_resnet.learning import losses, metrics
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.models.features import feature_info, features
@@ -17,9 +18,9 @@ from keras_resnet.vision.segmentation_plot import plot_segmentation
 from keras_resnet.vision.sliding_window import sliding_window
 from keras_resnet.weights.load import load_weights
 from keras_resnet.weights.save import save_weights
-from keras_resnet.zoo import CONSTRUCTORS, create_model, list_models
+from keras_resnet.zoo import create_model, list_models
 
-globals().update(CONSTRUCTORS)  # ResNet18, ResNet50, ..., Plain56: one for each of list_models(); stubs for editors in __init__.pyi
+globals().update(CONSTRUCTORS)  # ResNet18, ResNet50, ..., ADM512: one for each of list_models(); stubs for editors in __init__.pyi
 
 __version__ = "0.1.0"
 __all__ = [

@@ -23,8 +23,11 @@ _OF_ENCODER = """encoder: one of `list_models(task="classification")`, such as `
         """
 
 
-def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | None = None) -> Callable[..., keras.Model]:
-    """`builder` with an encoder by name, of output stride `stride`, as a real function for `help()` and for editors."""
+def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | None = None, beside: str = "") -> Callable[..., keras.Model]:
+    """`builder` with an encoder by name, of output stride `stride`, as a real function for `help()` and for editors.
+
+    `beside` is a line of its docstring on what could be taken for it.
+    """
 
     def construct(
         encoder: str | keras.Model = "resnet34",
@@ -36,7 +39,7 @@ def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | Non
         dtype: Any = None,
         **settings: Any,
     ) -> keras.Model:
-        if output_stride is None and _strides(encoder):
+        if output_stride is None and _takes(encoder, "output_stride"):
             output_stride = stride
         of_encoder = dict(
             encoder_weights=encoder_weights, input_shape=input_shape, output_stride=output_stride, data_format=data_format, dtype=dtype
@@ -47,7 +50,8 @@ def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | Non
             raise TypeError(
                 f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}."
             )
-        made = _encoder(encoder, of_encoder)
+        dilates = stride is not None and _takes(encoder, "dilates_first")
+        made = _encoder(encoder, of_encoder, dict(dilates_first=True) if dilates else {})
         model = builder(encoder=made, **settings)
         model.checkpoint = getattr(made, "checkpoint", None)  # of which pictures its weights were trained on
         if weights is not None:
@@ -65,19 +69,23 @@ def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | Non
     doc = inspect.getdoc(builder) or ""
     start = doc.index("Args:")
     construct.__doc__ = (
-        f"{doc[:start]}Args:\n        {_OF_ENCODER}" + "the rest: as in `keras_resnet.models." + builder.__name__ + "`.\n" + doc[start:]
+        f"{doc[:start]}{beside}Args:\n        {_OF_ENCODER}"
+        + "the rest: as in `keras_resnet.models."
+        + builder.__name__
+        + "`.\n"
+        + doc[start:]
     )
     return construct
 
 
-def _strides(encoder: Any) -> bool:
-    """Whether an encoder is named that can have less stride than its usual one."""
+def _takes(encoder: Any, argument: str) -> bool:
+    """Whether an encoder is named whose builder has this argument."""
     name = encoder.partition(".")[0] if isinstance(encoder, str) else None
-    return name in ZOO and "output_stride" in inspect.signature(ZOO[name].builder).parameters
+    return name in ZOO and argument in inspect.signature(ZOO[name].builder).parameters
 
 
-def _encoder(encoder: Any, settings: dict) -> keras.Model:
-    """The encoder itself, without top."""
+def _encoder(encoder: Any, settings: dict, more: dict) -> keras.Model:
+    """The encoder itself, without top; of `settings` those that are given, and `more`."""
     if isinstance(encoder, keras.Model):
         extra = [name for name, value in settings.items() if value is not None]
         if extra:
@@ -89,11 +97,11 @@ def _encoder(encoder: Any, settings: dict) -> keras.Model:
     dense = name in ZOO and ZOO[name].builder in (densenet, cifar_densenet)
     settings = dict(settings)
     weights = settings.pop("encoder_weights")
-    settings = {key: value for key, value in settings.items() if value is not None}
+    settings = {key: value for key, value in settings.items() if value is not None} | more
     return create_model(encoder, weights, include_top=False, **settings, **({"as_encoder": True} if dense else {}))
 
 
-UNet = _segmenter("UNet", unet)
-UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus)
+UNet = _segmenter("UNet", unet, beside="The original U-Net, with an encoder of its own, is `keras_resnet.PlainUNet`.\n\n")
+UNetPlusPlus = _segmenter("UNetPlusPlus", unet_plus_plus, beside="UNet++ of its paper, with its own, is `keras_resnet.NestedUNet`.\n\n")
 FPN = _segmenter("FPN", fpn)
 DeepLabV3Plus = _segmenter("DeepLabV3Plus", deeplab_v3_plus, stride=16)

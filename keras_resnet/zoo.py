@@ -1,4 +1,4 @@
-"""Joins the tables of all families with the loader of weights: networks by name, their list, and a constructor for each."""
+"""Joins the tables of all families with the loader of weights: networks by name, and their list."""
 
 import dataclasses
 import difflib
@@ -6,7 +6,7 @@ import fnmatch
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -35,41 +35,6 @@ SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, 
 DIFFUSERS: dict[str, Row] = DIFFUSION_UNETS
 TASKS = {"classification": ZOO, "segmentation": SEGMENTERS, "diffusion": DIFFUSERS}
 NETWORKS: dict[str, Row] = {**ZOO, **SEGMENTERS, **DIFFUSERS}
-
-# What keras.applications' constructors take, in their order; the builder's other settings come behind, by keyword.
-FAMILIAR = ("include_top", "weights", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name")
-_WORDS = {
-    "bit": "BiT",
-    "densenet": "DenseNet",
-    "densenetbc": "DenseNetBC",
-    "densenetblur": "DenseNetBlur",
-    "ecaresnet": "ECAResNet",
-    "gn": "GN",
-    "nf": "NF",
-    "patch": "Patch",
-    "plain": "Plain",
-    "preresnet": "PreResNet",
-    "resnet": "ResNet",
-    "resnetaa": "ResNetAA",
-    "resnetblur": "ResNetBlur",
-    "resnetrs": "ResNetRS",
-    "resnetv": "ResNetV",
-    "resnext": "ResNeXt",
-    "sd": "SD",
-    "senet": "SENet",
-    "seresnet": "SEResNet",
-    "seresnetaa": "SEResNetAA",
-    "seresnext": "SEResNeXt",
-    "seresnextaa": "SEResNeXtAA",
-    "v": "V",
-    "vit": "ViT",
-    "wide": "Wide",
-    "wrn": "WRN",
-    "tiny": "Tiny",
-    "large": "Large",
-    "small": "Small",
-    "base": "Base",
-}
 
 
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
@@ -135,7 +100,7 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
             raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
     if weights is None or model_name not in ZOO:
         path = None if weights is None else load.check_source(weights)
-        model = row.builder(**{"name": model_name, **row.settings, **settings})
+        model = row.builder(**{"name": model_name, **_laid_out(row.settings, settings), **settings})
         if path is not None:
             load.load_weights(model, path)
         return model
@@ -155,6 +120,14 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
     if source.checkpoint is not None or adapted:
         _say(model_name, path.name, source.checkpoint, "; ".join(filter(None, (adapted, changed))))
     return model
+
+
+def _laid_out(own: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A row's own settings, whose `input_shape` has its channels last, in the data format that is asked for."""
+    laid_out = dict(own)
+    if "input_shape" in own and (settings.get("data_format") or keras.config.image_data_format()) == "channels_first":
+        laid_out["input_shape"] = (own["input_shape"][-1], *own["input_shape"][:-1])
+    return laid_out
 
 
 def _wanted(model_name: str, source: sources.Source, settings: dict, allowed: Mapping, include_top: bool) -> dict[str, Any]:
@@ -177,7 +150,7 @@ def _wanted(model_name: str, source: sources.Source, settings: dict, allowed: Ma
 # Arguments that change nothing in what a network gives for its input, or that say what is to be adapted, in whole sight.
 _HARMLESS = {
     *("include_top", "input_tensor", "input_shape", "pooling", "classes", "classifier_activation", "name", "data_format", "dtype"),
-    *("dropout", "attention_dropout", "drop_block", "stochastic_depth", "remat", "memory_efficient", "zero_init_residual"),
+    *("dropout", "attention_dropout", "drop_block", "stochastic_depth", "remat", "zero_init_residual"),
     *("norm_momentum", "as_encoder"),
 }
 
@@ -205,42 +178,3 @@ def _say(model_name: str, file: str, checkpoint: catalogue.Checkpoint | None, ad
         name = f"{checkpoint.name} ({checkpoint.source})"
         licence = f", licence {checkpoint.licence}{': NOT FOR COMMERCIAL USE' if checkpoint.noncommercial else ''}"
     print(f"{model_name}: weights {name}{licence}{f'; {adapted}' if adapted else ''}", file=sys.stderr)
-
-
-def constructor_name(model_name: str) -> str:
-    """`"resnet50"` is built by `ResNet50`, `"wide_resnet50_2"` by `WideResNet50_2`: known words get their usual capitals."""
-    capitals = re.sub(r"[a-z]+", lambda word: _WORDS.get(word[0], word[0]), model_name)
-    return re.sub(r"^(NF|Wide|ViT)_", r"\1", capitals)
-
-
-def _constructor(model_name: str, row: Row) -> Callable[..., keras.Model]:
-    """A real function with its own signature and docstring, for `help()` and for editors."""
-    builder = inspect.signature(row.builder).parameters
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    default = "imagenet" if model_name in catalogue.DEFAULTS else None
-    weights = inspect.Parameter("weights", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=Any)
-    given = {**row.settings, "name": model_name}
-    known = {name: p.replace(default=given.get(name, p.default)) for name, p in builder.items()} | {"weights": weights}
-    parameters = [known[name] for name in FAMILIAR]
-    parameters += [p.replace(kind=keyword) for name, p in known.items() if name not in FAMILIAR]
-    signature = inspect.Signature(parameters, return_annotation=keras.Model)
-
-    def construct(*args: Any, **kwargs: Any) -> keras.Model:
-        bound = signature.bind(*args, **kwargs)
-        return create_model(model_name, **{"weights": default, **bound.arguments})
-
-    construct.__name__ = construct.__qualname__ = constructor_name(model_name)
-    construct.__signature__ = signature  # type: ignore[attr-defined]
-    construct.__module__ = "keras_resnet"
-    differs = ", ".join(f"{name}={value!r}" for name, value in row.settings.items())
-    doc = inspect.getdoc(row.builder) or ""
-    args = doc[doc.index("Args:") :]
-    construct.__doc__ = (
-        f"Builds {model_name}: {row.builder.__name__}({differs}), {row.params:,} trainable parameters at "
-        f"{builder['classes'].default} classes.\n\n"
-        '`weights` is as in `create_model`: `"imagenet"`, a tag, the path of a file, or `None` for random ones.\n\n' + args
-    )
-    return construct
-
-
-CONSTRUCTORS: dict[str, Callable[..., keras.Model]] = {constructor_name(name): _constructor(name, row) for name, row in ZOO.items()}

@@ -44,7 +44,7 @@ def _hint(model_name: str, source: str, head: dict) -> str:
     """Which option would have made the file fit; "" where its head is not all that is wrong."""
     import keras_resnet
 
-    if "include_top" in head:
+    if "include_top" in head or facts.networks()[model_name].task != "classification":
         return ""
     headless = keras_resnet.create_model(model_name, weights=None, include_top=False)
     try:
@@ -60,6 +60,8 @@ def check_head(model_name: str, classes: int, no_top: bool) -> None:
         raise ValueError(f"A network without a head has no classes: give --no-top, or --classes {classes}.")
     if (classes or no_top) and not model_name:
         raise ValueError(f"{'--no-top' if no_top else '--classes'} goes with --model; a .keras file has its own head.")
+    if no_top and facts.networks()[model_name].task != "classification":
+        raise ValueError(f"{model_name} is a network for {facts.networks()[model_name].task}: it has no form without its head.")
 
 
 def check(source: str, target: str, layout: str, model_name: str, force: bool) -> None:

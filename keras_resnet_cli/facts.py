@@ -6,6 +6,7 @@ import functools
 import importlib.util
 import pathlib
 import sys
+from collections.abc import Callable
 from types import ModuleType
 
 
@@ -15,32 +16,39 @@ class Network:
 
     Args:
         name: one of `keras_resnet.list_models()`.
+        task: `"classification"`, `"segmentation"` or `"diffusion"`.
         constructor: the function of `keras_resnet` that builds it.
         builder: the function of `keras_resnet.models` behind that.
         depth: convolutions and dense layers one after the other.
         params: trainable parameters, with as many classes as the paper has.
         gmacs: thousand million multiply-adds for one image.
-        size: height and width of that image in pixels.
+        shape: of that image: depth, where it is a volume, height and width in pixels, and channels.
         paper: arXiv id.
     """
 
     name: str
+    task: str
     constructor: str
     builder: str
     depth: int
     params: int
     gmacs: float
-    size: int
+    shape: tuple[int, ...]
     paper: str
 
 
 @functools.cache
 def networks() -> dict[str, Network]:
-    """All networks by name, in the order of `keras_resnet.list_models()`."""
+    """All networks by name, task by task in the order of `keras_resnet.list_models()`."""
     with pathlib.Path(__file__).with_name("networks.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    numbers: dict[str, type] = {"depth": int, "params": int, "gmacs": float, "size": int}
-    return {row["name"]: Network(**{name: numbers.get(name, str)(cell) for name, cell in row.items()}) for row in rows}
+    read: dict[str, Callable] = {"depth": int, "params": int, "gmacs": float, "shape": lambda cell: tuple(map(int, cell.split("x")))}
+    return {row["name"]: Network(**{name: read.get(name, str)(cell) for name, cell in row.items()}) for row in rows}
+
+
+def tasks() -> list[str]:
+    """What networks are for."""
+    return list(dict.fromkeys(network.task for network in networks().values()))
 
 
 @functools.cache

@@ -37,26 +37,35 @@ def as_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
-def list_networks(pattern: str, pretrained: bool, plain: bool) -> None:
-    """Networks, or with `pretrained` the published weights, whose name fits a shell pattern; a pattern with a dot means weights."""
+def list_networks(pattern: str, task: str, pretrained: bool, plain: bool) -> None:
+    """Networks, or with `pretrained` the published weights, whose name fits a shell pattern; a pattern with a dot means weights.
+
+    `task` leaves those of other tasks out, where it is not "".
+    """
+    if task and task not in facts.tasks():
+        close = difflib.get_close_matches(task.lower(), facts.tasks(), n=1, cutoff=0.5)
+        hint = f" Closest: {close[0]}." if close else ""
+        raise ValueError(f"There is no task named {task!r}.{hint} Tasks are {', '.join(facts.tasks())}.")
+    networks = {name: network for name, network in facts.networks().items() if task in ("", network.task)}
+    of_task = f" for {task}" if task else ""
     if pretrained or "." in pattern:
-        rows = facts.catalogue().CATALOGUE.values()
-        rows = [row for row in rows if fnmatch.fnmatchcase(row.name if "." in pattern else row.model, pattern)]
+        known = {name: row for name, row in facts.catalogue().CATALOGUE.items() if row.model in networks}
+        rows = [row for row in known.values() if fnmatch.fnmatchcase(row.name if "." in pattern else row.model, pattern)]
         if not rows:
-            known = facts.catalogue().CATALOGUE
-            raise ValueError(f"No published weights fit {pattern!r}.{_closest(pattern, [*known, *{row.model for row in known.values()}])}")
+            closest = _closest(pattern, [*known, *{row.model for row in known.values()}])
+            raise ValueError(f"No published weights{of_task} fit {pattern!r}.{closest}")
         if plain:
             return as_json([checkpoint_facts(row) for row in rows])
         found = checkpoints_table(rows, full_names=True)
         count = f"{len(rows)} of {len(facts.catalogue().CATALOGUE)} sets of weights. * marks what weights='imagenet' means."
     else:
-        networks = [network for name, network in facts.networks().items() if fnmatch.fnmatchcase(name, pattern)]
-        if not networks:
-            raise ValueError(f"No network fits {pattern!r}.{_closest(pattern, facts.networks())}")
+        fitting = [network for name, network in networks.items() if fnmatch.fnmatchcase(name, pattern)]
+        if not fitting:
+            raise ValueError(f"No network{of_task} fits {pattern!r}.{_closest(pattern, networks)}")
         if plain:
-            return as_json([network_facts(network) for network in networks])
-        found = networks_table(networks)
-        count = f"{len(networks)} of {len(facts.networks())} networks."
+            return as_json([network_facts(network) for network in fitting])
+        found = networks_table(fitting)
+        count = f"{len(fitting)} of {len(facts.networks())} networks."
     console().print(found)
     console().print(count)
 
@@ -75,20 +84,20 @@ def tell(name: str) -> None:
 
 
 def networks_table(networks: list) -> Table:
-    """One line a network."""
-    found = table(
-        "name", "depth", "parameters", "GMACs", "image", "weights", "imagenet", "paper", right=("depth", "parameters", "GMACs", "image")
-    )
+    """One line a network; columns of weights where one of them has some."""
+    tags = {network.name: _tags(network.name) for network in networks}
+    of_weights = ("weights", "imagenet") if any(tags.values()) else ()
+    numbers = ("depth", "parameters", "GMACs", "image")
+    found = table("name", *numbers, *of_weights, "paper", right=numbers + of_weights[:1])
     for network in networks:
-        tags = _tags(network.name)
+        count = str(len(tags[network.name]) or "")
         found.add_row(
             network.name,
             str(network.depth),
             f"{network.params:,}",
             f"{network.gmacs:.3f}",
-            str(network.size),
-            str(len(tags) or ""),
-            facts.catalogue().DEFAULTS.get(network.name, ""),
+            "x".join(map(str, network.shape[:-1])),
+            *((count, facts.catalogue().DEFAULTS.get(network.name, "")) if of_weights else ()),
             f"arXiv:{network.paper}",
         )
     return found
@@ -130,10 +139,12 @@ def checkpoint_facts(row: Any) -> dict[str, Any]:
 
 def _tell_network(network: facts.Network) -> None:
     rows = [row for row in facts.catalogue().CATALOGUE.values() if row.model == network.name]
+    shape = " x ".join(map(str, network.shape))
     lines = [
+        ("task", network.task),
         ("depth", f"{network.depth} convolutions and dense layers one after the other"),
         ("parameters", f"{network.params:,}"),
-        ("multiply-adds", f"{network.gmacs:.3f} G for an image of {network.size} x {network.size}"),
+        ("multiply-adds", f"{network.gmacs:.3f} G for {'an image' if len(network.shape) == 3 else 'a volume'} of {shape}"),
         ("paper", f"https://arxiv.org/abs/{network.paper}"),
         ("constructor", f"keras_resnet.{network.constructor}"),
         ("builder", f"keras_resnet.models.{network.builder}"),

@@ -54,6 +54,11 @@ def check_choice(model_name: str, weights: str) -> None:
     hub = model_name.startswith("hf://")
     if not hub and network not in facts.networks():
         listing.tell(network)  # raises, with the closest names
+    if not hub and facts.networks()[network].task != "classification":
+        raise ValueError(
+            f"{network} is a network for {facts.networks()[network].task}: it does not say what is in a picture. Those that do: "
+            "keras-resnet list --task classification."
+        )
     if (dot or hub) and weights:
         raise ValueError(f"{model_name!r} names weights already; give either these or --weights.")
     catalogue = facts.catalogue()
@@ -78,8 +83,7 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
 
         import keras_resnet
 
-        if not isinstance(model.output_shape, tuple) or len(model.output_shape) != 2:
-            raise ValueError(f"The model {model_name!r} has no head, so it cannot say what is in a picture.")
+        check_classifier(model, model_name)
         inside = any(isinstance(layer, keras_resnet.Preprocessing) for layer in model.layers)
         prepare = None if inside else keras_resnet.preprocessing(model)
         names = _names_beside(model_name, model.output_shape[1])
@@ -97,6 +101,21 @@ def scores(parts: Iterable[dict[str, Any]], model_name: str, weights: str, top: 
                 best = [[("", names[i] if names else f"class {i}", float(row[i])) for i in (-row).argsort()[:count]] for row in values]
             found.update(zip(part, best, strict=True))
     return found
+
+
+def check_classifier(model: Any, model_name: str) -> None:
+    """Raises unless the model takes a picture and gives a score to each class."""
+    no = f"The model {model_name!r} cannot say what is in a picture: it"
+    if len(model.inputs) != 1:
+        raise ValueError(f"{no} takes {', '.join(one.name for one in model.inputs)}, and not a picture alone.")
+    axes = len(model.outputs[0].shape)
+    if axes > 2 and any(layer.name == "head" for layer in model.layers):
+        raise ValueError(
+            f"{no} gives classes to each pixel. keras_resnet.sliding_window(model, picture) gives them, and "
+            "keras_resnet.plot_segmentation shows them."
+        )
+    if axes != 2 or len(model.outputs) > 1:
+        raise ValueError(f"{no} has no head.")
 
 
 def _probabilities(values: Any) -> Any:

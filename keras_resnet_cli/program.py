@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     name="keras-resnet",
-    help="Residual, dense, pre-activation and transformer networks for Keras 3, and their published weights.",
+    help="Residual, dense, pre-activation and transformer networks and U-Nets for Keras 3, and their published weights.",
     epilog="The framework is Keras's: KERAS_BACKEND=torch keras-resnet predict photo.jpg",
     no_args_is_help=True,
     add_completion=False,
@@ -43,6 +43,7 @@ def _mistakes() -> Iterator[None]:
 @app.command("list")
 def list_command(
     pattern: Annotated[str, typer.Argument(help="A shell pattern of names, in quotes; with a dot it means weights.")] = "*",
+    task: Annotated[str, typer.Option(help="classification, segmentation or diffusion; without it all.", show_default=False)] = "",
     pretrained: Annotated[bool, typer.Option("--pretrained", help="The published weights instead of the networks.")] = False,
     plain: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -51,13 +52,14 @@ def list_command(
     \b
     keras-resnet list                            all networks
     keras-resnet list "resnext*"                 those whose names begin so
+    keras-resnet list --task segmentation        those that give classes for each pixel
     keras-resnet list "resnet50" --pretrained    all weights of ResNet-50
     keras-resnet list "*.a1_in1k" --json         these weights of all networks, for a program
     """
     from keras_resnet_cli import listing
 
     with _mistakes():
-        listing.list_networks(pattern, pretrained, plain)
+        listing.list_networks(pattern, task, pretrained, plain)
 
 
 @app.command("info")
@@ -68,6 +70,7 @@ def info_command(
 
     \b
     keras-resnet info resnet50
+    keras-resnet info unet3plus
     keras-resnet info resnet50.a1_in1k
     """
     from keras_resnet_cli import listing

@@ -8,7 +8,7 @@ import io
 import pathlib
 
 from keras_resnet.weights.catalogue import CATALOGUE, DEFAULTS, Checkpoint
-from keras_resnet.zoo import constructor_name, list_models
+from keras_resnet.zoo import TASKS, list_models
 from tests import docs_table
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -84,17 +84,18 @@ def networks() -> str:
     """The figures of `docs/models.md`, one network a line."""
     lines, builder = {}, ""
     for row in docs_table.PATH.read_text(encoding="utf-8").splitlines():
-        if row.startswith("## "):
+        if row.startswith("### "):
             builder = row.split("`")[1].rpartition(".")[2]
         elif row.startswith("| `"):
-            name, depth, params, macs, size, paper = (cell.strip(" `") for cell in row.strip("|").split("|"))
-            paper = paper[1:].split("]")[0]
-            figures = (depth, params.replace(",", ""), macs.removesuffix(" G"), size.split(" x ")[0], paper)
-            lines[name] = (name, constructor_name(name), builder, *figures)
+            cells = [cell.strip(" `") for cell in row.strip("|").split("|")]
+            if len(cells) == 7:  # the table of decoders on encoders has less
+                name, constructor, depth, params, macs, image, paper = cells
+                figures = (depth, params.replace(",", ""), macs.removesuffix(" G"), image.replace(" ", ""), paper[1:].split("]")[0])
+                lines[name] = (name, constructor, builder, *figures)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("name", "constructor", "builder", "depth", "params", "gmacs", "size", "paper"))
-    writer.writerows(lines[name] for name in list_models(task="classification"))
+    writer.writerow(("name", "task", "constructor", "builder", "depth", "params", "gmacs", "shape", "paper"))
+    writer.writerows((name, task, *lines[name][1:]) for task in TASKS for name in list_models(task=task))
     return file.getvalue()
 
 

@@ -107,7 +107,7 @@ def norm_free() -> keras.Model:
 
 def dense() -> keras.Model:
     """A DenseNet whose dense layers recompute what they joined."""
-    return keras_resnet.models.cifar_densenet((2, 2), 6, activation="gelu", memory_efficient=True, **common((13, 13, 3), "dense"))
+    return keras_resnet.models.cifar_densenet((2, 2), 6, activation="gelu", remat=True, **common((13, 13, 3), "dense"))
 
 
 def transformer() -> keras.Model:

@@ -10,7 +10,7 @@ import pathlib
 import sys
 
 import keras_resnet
-from keras_resnet.zoo import CONSTRUCTORS
+from keras_resnet.constructors import CONSTRUCTORS
 
 PATH = pathlib.Path(keras_resnet.__file__).with_name("__init__.pyi")
 
@@ -44,7 +44,7 @@ def render() -> str:
                 lines.append("    *,")
                 keywords = True
             annotation = inspect.formatannotation(parameter.annotation).replace("typing.", "").replace("collections.abc.", "")
-            default = repr(parameter.default).replace("'", '"')
+            default = "..." if callable(parameter.default) else repr(parameter.default).replace("'", '"')
             lines.append(f"    {parameter.name}: {annotation} = {default},")
         lines.append(") -> keras.Model: ...")
     return "\n".join(lines) + "\n"

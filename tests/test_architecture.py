@@ -16,6 +16,7 @@ FLOORS = (
     "learning",
     "diffusion",
     "zoo",
+    "constructors",
     "segmentation",
 )  # from the lowest; then the package's own page
 READER = ("keras_resnet.weights.read_pickle", "torch")  # PyTorch's own files are read by its restricted reader alone

@@ -50,8 +50,7 @@ def test_classes(classes):
 )
 @pytest.mark.parametrize("make", [keras_resnet.ResNet20, keras_resnet.ResNet18])
 def test_input_shape(make, shape):
-    given = shape if isinstance(shape, tuple) else (shape,)
-    says(ValueError, lambda: make(weights=None, input_shape=shape), "(height, width, channels)", str(given), "at least 1")
+    says(ValueError, lambda: make(weights=None, input_shape=shape), "(height, width, channels)", f"input_shape={shape!r}", "at least 1")
 
 
 @pytest.mark.parametrize(

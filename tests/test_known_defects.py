@@ -233,6 +233,19 @@ def test_integer_masks_fit_with_the_loss_that_is_shown_first():
     assert any((before[path] != value).any() for path, value in values(model).items())
 
 
+@pytest.mark.parametrize("settings", [dict(scale=(0.5, 0.5)), dict(scale=(1.6, 1.6)), dict(crop=20), dict(scale=(1.5, 1.5), rotation=40)])
+def test_masks_are_resized_with_their_images(settings):
+    """A picture that is its own mask stays so, but at edges, where pixels are mixed; as large as each other."""
+    mask = np.zeros((32, 30), "uint8")
+    mask[6:20, 8:27], mask[24:30, 4:12] = 1, 2
+    image = np.repeat(mask[..., None], 3, -1).astype("float32") / 2
+    new, labels = learning.PairAugmentation(chance=1.0, **settings)(image, mask, seed=3)
+    assert new.shape[:2] == labels.shape
+    inside = labels != 255
+    assert (labels[inside] > 0).any()
+    assert (np.abs(new[..., 0] * 2 - labels)[inside] < 0.51).mean() > 0.97
+
+
 def test_a_head_has_its_bias():
     assert tuple(compiled_unet().get_layer("head").bias.shape) == (3,)
 

@@ -9,7 +9,7 @@ import keras
 import pytest
 
 import keras_resnet
-from keras_resnet import zoo
+from keras_resnet import constructors, zoo
 from keras_resnet.weights import catalogue
 
 NAMES = keras_resnet.list_models(task="classification")
@@ -29,7 +29,7 @@ def test_all_is_complete():
 
 def test_list_models():
     assert set(NAMES) == set(zoo.ZOO)
-    assert len(NAMES) == len(zoo.CONSTRUCTORS)
+    assert len(keras_resnet.list_models()) == len(constructors.CONSTRUCTORS)
     assert keras_resnet.list_models("resnet1?") == ["resnet18"]
     assert keras_resnet.list_models("plain[245]*") == ["plain20", "plain44", "plain56"]
     resnets = keras_resnet.list_models("resnet*[0-9]")
@@ -42,8 +42,8 @@ def test_list_models():
 @pytest.mark.parametrize("name", NAMES)
 def test_constructor(name):
     """A real function, with the arguments of keras.applications in their order, then ours by keyword."""
-    constructor = getattr(keras_resnet, zoo.constructor_name(name))
-    assert constructor.__name__ == zoo.constructor_name(name)
+    constructor = getattr(keras_resnet, constructors.constructor_name(name))
+    assert constructor.__name__ == constructors.constructor_name(name)
     assert constructor.__module__ == "keras_resnet"
     assert name in constructor.__doc__
     assert "Args:" in constructor.__doc__
@@ -64,7 +64,7 @@ def test_constructor(name):
 @pytest.mark.parametrize("name", ["resnet18", "resnet26", "resnet20", "plain20"])
 def test_constructor_is_create_model(name):
     settings = dict(classes=3, input_shape=(32, 32, 1), classifier_activation=None)
-    one = getattr(keras_resnet, zoo.constructor_name(name))(weights=None, **settings)
+    one = getattr(keras_resnet, constructors.constructor_name(name))(weights=None, **settings)
     other = keras_resnet.create_model(name, **settings)
     row = zoo.ZOO[name]
     assert one.get_config() == other.get_config() == row.builder(**row.settings, **settings, name=name).get_config()

@@ -14,7 +14,7 @@ choice.check()
 
 import keras
 
-from keras_resnet.backend import counting, geometry, reference, volumes
+from keras_resnet.backend import counting, doubling, geometry, nearest, reference, volumes
 from keras_resnet.backend.counting import record, recording
 
 __all__ = [
@@ -34,6 +34,8 @@ __all__ = [
     "conv_transpose",
     "depth_to_space",
     "dense",
+    "doubled_conv2d",
+    "doubling_pays",
     "geometry",
     "global_average_pool2d",
     "group_norm",
@@ -53,6 +55,7 @@ __all__ = [
     "scans",
     "self_attention",
     "sgd_step",
+    "squared_distances",
     "standardize_kernel",
     "turn",
     "upsample",
@@ -89,9 +92,10 @@ def use_reference() -> Iterator[None]:
         _reference_forced = before
 
 
-def _choose(name: str) -> Callable:
-    plain = getattr(reference, name, None) or getattr(volumes, name)
-    fast = getattr(_twin, name, plain)
+def _choose(name: str, fast: Callable | None = None) -> Callable:
+    """The operation of that name: the plain one, and `fast` or the twin's."""
+    plain = next(getattr(room, name) for room in (reference, volumes, doubling, nearest) if hasattr(room, name))
+    fast = fast or getattr(_twin, name, plain)
     count = counting.COUNTS.get(name)
     if fast is plain and count is None:
         return plain
@@ -120,12 +124,14 @@ conv3d = _choose("conv3d")
 conv_transpose = _choose("conv_transpose")
 depth_to_space = _choose("depth_to_space")
 dense = _choose("dense")
+doubled_conv2d = _choose("doubled_conv2d")
 global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 kept = getattr(_twin, "kept", reference.kept)
 lamb_step = getattr(_updates, "lamb_step", None)
 layer_norm = _choose("layer_norm")
+squared_distances = _choose("squared_distances", nearest.TWINS.get(keras.backend.backend()))
 standardize_kernel = _choose("standardize_kernel")
 sgd_step = getattr(_updates, "sgd_step", None)
 turn = _choose("turn")
@@ -157,6 +163,12 @@ max_pool = _by_rank(max_pool2d, max_pool3d)
 upsample = _by_rank(upsample2d, upsample3d)
 
 
+def doubling_pays(x: Any, others: list, data_format: str) -> bool:
+    """Whether `doubled_conv2d` is to be used for these: never while somebody records, who counts the published network's arithmetic."""
+    pays = getattr(_twin, "doubling_pays", doubling.doubling_pays)
+    return not _reference_forced and counting.open_recording is None and pays(x, others, data_format)
+
+
 def conv_norm_inference(
     x: Any,
     kernel: Any,
@@ -169,6 +181,7 @@ def conv_norm_inference(
     relu: bool = False,
     add: Any = None,
     memory: Any = None,
+    joined: list | None = None,
 ) -> Any:
     """`relu(norm(conv(x)) + add)` with frozen statistics, which a twin may fold into one kernel.
 
@@ -177,12 +190,19 @@ def conv_norm_inference(
         relu: whether to end in a ReLU.
         add: a tensor of the output's shape, or `None`.
         memory: where a twin may keep folded kernels, a `FoldedKernel`.
+        joined: maps of twice the size of `x`: the convolution is then `doubled_conv2d`, 3x3 at stride 1.
     """
     if len(x.shape) == 4 and memory is not None and _fold is not None and not _reference_forced and counting.open_recording is None:
-        y = _fold(x, kernel, bias, norm, strides, padding, dilation, data_format, relu, add, memory)
+        if joined is None:
+            y = _fold(x, kernel, bias, norm, strides, padding, dilation, data_format, relu, add, memory)
+        else:
+            y = _twin.doubled_norm_folded(x, joined, kernel, bias, norm, data_format, relu, add, memory)
         if y is not None:
             return y
-    y = conv(x, kernel, bias, strides, padding, dilation, data_format)
+    if joined is None:
+        y = conv(x, kernel, bias, strides, padding, dilation, data_format)
+    else:
+        y = doubled_conv2d(x, joined, kernel, bias, data_format)
     if norm is not None:
         y = batch_norm_inference(y, *norm, axis=1 if data_format == "channels_first" else -1)
     return add_relu(y, add, relu)

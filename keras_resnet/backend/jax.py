@@ -10,7 +10,7 @@ from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from keras_resnet.backend import geometry, reference, volumes
+from keras_resnet.backend import doubling, geometry, reference, volumes
 
 
 def _on_cpu() -> bool:
@@ -44,6 +44,34 @@ def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1
         numbers = _dimensions(data_format)
         y = lax.conv_general_dilated(x, kernel, strides, pads, rhs_dilation=dilation, dimension_numbers=numbers, feature_group_count=groups)
     return y if bias is None else y + reference.channel_shape(jnp.asarray(bias, y.dtype), 4, 1 if first else -1)
+
+
+def doubling_pays(x, others, data_format="channels_last"):
+    """On a CPU in float32."""
+    return x.dtype == jnp.float32 and data_format == "channels_last" and _on_cpu() and doubling.is_double(x, others, data_format)
+
+
+def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
+    """Four 2x2 convolutions of `x`, put between each other, and one of the others that is added.
+
+    The first convolutions of the five decoder blocks of `UNet("resnet34")` at 256 px, batch 8, two cores, beside doubling, joining and
+    convolving in one run: 466 to 295 ms, with their gradients 1442 to 888 ms.
+    """
+    if data_format != "channels_last":
+        return doubling.doubled_conv2d(x, others, kernel, bias, data_format)
+    kernel = jnp.asarray(kernel, x.dtype)
+    batch, height, width, channels = x.shape
+    numbers = _dimensions(data_format)
+    rows = []
+    for down, half in enumerate(doubling.halves(kernel[:, :, :channels], 0)):
+        quarters = enumerate(doubling.halves(half, 1))
+        pads = (1 - down, down)
+        row = [lax.conv_general_dilated(x, one, (1, 1), (pads, (1 - right, right)), dimension_numbers=numbers) for right, one in quarters]
+        rows.append(jnp.stack(row, 3))
+    y = jnp.stack(rows, 2).reshape(batch, 2 * height, 2 * width, kernel.shape[3])
+    if others:
+        y += conv2d(jnp.concatenate(others, -1), kernel[:, :, channels:], None, (1, 1), (1, 1))
+    return y if bias is None else y + jnp.asarray(bias, y.dtype)
 
 
 def conv3d(x, kernel, bias=None, strides=(1, 1, 1), padding="valid", dilation=(1, 1, 1), data_format="channels_last"):

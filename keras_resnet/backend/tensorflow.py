@@ -1,25 +1,30 @@
 """Twin for TensorFlow: its fused batch normalization, and padding that stays on the fast convolution kernels."""
 
-import functools
 import math
 
 import numpy as np
 import tensorflow as tf
 
 from keras_resnet.backend import geometry, reference
-from keras_resnet.backend.tensorflow_volumes import conv3d, conv_transpose, flat, is_volume, max_pool3d, unflat  # noqa: F401
+from keras_resnet.backend.tensorflow_volumes import (  # noqa: F401
+    conv3d,
+    conv_transpose,
+    doubled_conv2d,
+    doubling_pays,
+    flat,
+    has_gpu,
+    is_volume,
+    max_pool3d,
+    unflat,
+    upsample2d,
+)
 
 _FUSED = (tf.float32, tf.bfloat16, tf.float16)
 
 
-@functools.cache
-def _has_gpu() -> bool:
-    return bool(tf.config.list_logical_devices("GPU"))
-
-
 def _transposed(data_format: str) -> bool:
     """Whether channels-first data is turned around each operation: TensorFlow's CPU kernels want channels last."""
-    return data_format == "channels_first" and not _has_gpu()
+    return data_format == "channels_first" and not has_gpu()
 
 
 def _to_last(x):
@@ -47,7 +52,7 @@ def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1
     if _transposed(data_format):
         return _to_first(conv2d(_to_last(x), kernel, bias, strides, padding, dilation))
     pointwise = tuple(kernel.shape[:2]) == (1, 1) and max(strides) == 1 and padding in ("valid", "same", (0, 0))
-    if not pointwise or x.dtype != tf.float32 or x.shape[-1] != kernel.shape[2] or _has_gpu():
+    if not pointwise or x.dtype != tf.float32 or x.shape[-1] != kernel.shape[2] or has_gpu():
         return _convolve(x, kernel, bias, strides, padding, dilation, data_format)
     y = _pointwise(x, tf.cast(kernel, x.dtype))
     return y if bias is None else tf.nn.bias_add(y, tf.cast(bias, y.dtype))
@@ -71,7 +76,7 @@ def _convolve(x, kernel, bias, strides, padding, dilation, data_format):
     """
     if (
         x.dtype == tf.float16
-        and not _has_gpu()
+        and not has_gpu()
         and (max(dilation) > 1 or x.shape[1 if data_format == "channels_first" else -1] != kernel.shape[2])
     ):
         # TensorFlow's CPU kernels have no gradient of these in float16.
@@ -162,7 +167,7 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
     convolution. ResNet-50, two cores, 224 px, one run: batch 8 float32 199 to 186 ms, bfloat16 127 to 102 ms, batch 1 float32 31 to 29 ms
     (folding everywhere: 36 ms).
     """
-    if norm is None or x.dtype not in _FUSED or _has_gpu() or norm[2].dtype != tf.float32:
+    if norm is None or x.dtype not in _FUSED or has_gpu() or norm[2].dtype != tf.float32:
         return None
     settings = strides, padding, dilation, data_format
     gamma, beta, mean, variance, epsilon = norm
@@ -174,11 +179,25 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
         return reference.add_relu(
             batch_norm_inference(_convolve(x, kernel, bias, *settings), gamma, beta, mean, variance, epsilon, axis), add, relu
         )
+    kernel, bias = _fold(kernel, bias, norm)
+    return reference.add_relu(_convolve(x, kernel, bias, *settings), add, relu)
+
+
+def _fold(kernel, bias, norm):
+    """Kernel and bias of the convolution that equals convolution, then normalization."""
+    gamma, beta, mean, variance, epsilon = norm
     scale = tf.math.rsqrt(variance + epsilon)
     scale = scale if gamma is None else scale * gamma
     shift = (-mean if bias is None else bias - mean) * scale
-    shift = shift if beta is None else shift + beta
-    return reference.add_relu(_convolve(x, kernel * scale, shift, *settings), add, relu)
+    return kernel * scale, shift if beta is None else shift + beta
+
+
+def doubled_norm_folded(x, joined, kernel, bias, norm, data_format, relu, add, memory):
+    """As `conv_norm_folded`: what pays to double has more pixels than the kernel has channels."""
+    if norm is None or norm[2].dtype != tf.float32:
+        return None
+    kernel, bias = _fold(kernel, bias, norm)
+    return reference.add_relu(doubled_conv2d(x, joined, kernel, bias, data_format), add, relu)
 
 
 def max_pool2d(x, pool_size, strides, padding, data_format="channels_last"):
@@ -205,7 +224,7 @@ def blur_pool2d(x, size, stride, padding, data_format="channels_last"):
     """
     if _transposed(data_format):
         return _to_first(blur_pool2d(_to_last(x), size, stride, padding))
-    wide = x if _has_gpu() else tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32)
+    wide = x if has_gpu() else tf.cast(x, tf.float64 if x.dtype == tf.float64 else tf.float32)
     around = (lambda hw, one: (one, one, *hw)) if data_format == "channels_first" else (lambda hw, one: (one, *hw, one))
     if padding:
         wide = tf.pad(wide, around(((padding,) * 2,) * 2, (0, 0)), mode="REFLECT")
@@ -226,7 +245,7 @@ def group_norm(x, gamma, beta, groups, epsilon, axis=-1):
     if is_volume(x):
         return unflat(group_norm(flat(x, axis), gamma, beta, groups, epsilon), x, axis)
     first = len(x.shape) == 4 and axis % 4 == 1
-    if first and not _has_gpu():
+    if first and not has_gpu():
         return _to_first(group_norm(_to_last(x), gamma, beta, groups, epsilon))
     if len(x.shape) != 4 or first:
         return reference.group_norm(x, gamma, beta, groups, epsilon, axis)

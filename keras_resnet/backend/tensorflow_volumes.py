@@ -1,8 +1,16 @@
 """Twin for TensorFlow of the operations of volumes, and of transposed convolutions."""
 
+import functools
+
 import tensorflow as tf
 
-from keras_resnet.backend import reference, volumes
+from keras_resnet.backend import doubling, reference, volumes
+
+
+@functools.cache
+def has_gpu() -> bool:
+    """Whether TensorFlow computes on a GPU here."""
+    return bool(tf.config.list_logical_devices("GPU"))
 
 
 def conv3d(x, kernel, bias=None, strides=(1, 1, 1), padding="valid", dilation=(1, 1, 1), data_format="channels_last"):
@@ -51,6 +59,17 @@ def max_pool3d(x, pool_size, strides, padding, data_format="channels_last"):
     return reference.turn(x, "channels_last", data_format)
 
 
+def upsample2d(x, size, method="nearest", data_format="channels_last"):
+    """`"aligned"` by TensorFlow's kernel, which gives float32. 2 x 32x32, 128 channels, to 64x64, on one core: 0.3 ms, and with the
+    gradient 0.7 ms; as matrix products 1.7 and 4.0 ms.
+    """
+    if method != "aligned" or x.dtype == tf.float64:
+        return volumes.upsample2d(x, size, method, data_format)
+    x = reference.turn(x, data_format, "channels_last")
+    y = tf.raw_ops.ResizeBilinear(images=x, size=tf.stack(size), align_corners=True)
+    return reference.turn(tf.cast(y, x.dtype), "channels_last", data_format)
+
+
 def is_volume(x):
     """Whether these are volumes, not images."""
     return len(x.shape) == 5
@@ -70,3 +89,28 @@ def unflat(y, x, axis):
     sizes = tf.shape(x)
     y = tf.reshape(y, (sizes[0], *(sizes[i] for i in (2, 3, 4)), x.shape[1]))
     return tf.transpose(y, reference.turning(5, "channels_first"))
+
+
+def doubling_pays(x, others, data_format="channels_last"):
+    """On a CPU in float32, where there are more pixels than channels."""
+    if has_gpu() or data_format != "channels_last" or x.dtype != tf.float32 or not doubling.is_double(x, others, data_format):
+        return False
+    return (x.shape[0] or 8) * x.shape[1] * x.shape[2] >= 4 * x.shape[3]
+
+
+def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
+    """A transposed convolution of `x`, and one of the others that is added.
+
+    The first convolutions of the five decoder blocks of `UNet("resnet34")` at 256 px, batch 8, two cores, beside doubling, joining and
+    convolving in one run: 249 to 156 ms, with their gradients 1066 to 497 ms. As four 2x2 convolutions: 172 and 747 ms.
+    """
+    x, *others = (reference.turn(one, data_format, "channels_last") for one in (x, *others))
+    kernel = tf.cast(kernel, x.dtype)
+    channels, shape = x.shape[3], tf.shape(x)
+    size = (shape[0], 2 * shape[1], 2 * shape[2], kernel.shape[3])
+    y = tf.nn.conv2d_transpose(x, doubling.stretched(kernel[:, :, :channels]), size, 2, "SAME")
+    y = tf.ensure_shape(y, (x.shape[0], *(None if n is None else 2 * n for n in x.shape[1:3]), kernel.shape[3]))
+    if others:
+        joined = tf.concat(others, -1) if len(others) > 1 else others[0]
+        y += tf.nn.conv2d(joined, kernel[:, :, channels:], 1, "SAME")
+    return reference.turn(reference.add_bias(y, bias, "channels_last"), "channels_last", data_format)

@@ -93,8 +93,11 @@ def depth_to_space(x: Tensor, strides: geometry.Numbers) -> Tensor:
 def upsample2d(x: Tensor, size: tuple, method: str = "nearest", data_format: str = "channels_last") -> Tensor:
     """A map of the height and width `size`: `"nearest"` takes pixel `i * old // new`, `"bilinear"` weighs by the pixels' centres.
 
-    Both as `torch.nn.functional.interpolate` with its defaults. `size` holds integers or, while TensorFlow traces, tensors.
+    Both as `torch.nn.functional.interpolate` with its defaults. `"aligned"` is bilinear, too, with the outermost pixels of either map in
+    the same places: `align_corners=True` there. `size` holds integers or, while TensorFlow traces, tensors.
     """
+    if method == "aligned":
+        return aligned(x, size, data_format)
     if method == "bilinear":
         return ops.image.resize(x, size, "bilinear", antialias=False, data_format=data_format)
     return nearest(x, size, data_format)
@@ -111,8 +114,23 @@ def nearest(x: Tensor, size: tuple, data_format: str) -> Tensor:
     return x
 
 
+def aligned(x: Tensor, size: tuple, data_format: str) -> Tensor:
+    """Images or volumes of another size, linearly along each axis, on which pixel i lies at `i * (old - 1) / (new - 1)`."""
+    wide = keras.backend.result_type(x.dtype, "float32")
+    letters = "nabcd"[: len(x.shape)]
+    for axis, new in zip(spatial_axes(data_format, len(x.shape)), size, strict=True):
+        old = ops.shape(x)[axis]
+        step = ops.cast(old - 1, wide) / ops.cast(ops.maximum(new - 1, 1), wide)
+        apart = ops.cast(ops.arange(new), wide)[:, None] * step - ops.cast(ops.arange(old), wide)
+        share = ops.cast(ops.relu(1 - ops.abs(apart)), x.dtype)  # a matrix product, as XLA has no fast way to pick pixels
+        x = ops.einsum(f"z{letters[axis]},{letters}->{letters.replace(letters[axis], 'z')}", share, x)
+    return x
+
+
 def upsample3d(x: Tensor, size: tuple, method: str = "nearest", data_format: str = "channels_last") -> Tensor:
     """As `upsample2d`, of volumes; `"bilinear"` is linear along all three axes."""
+    if method == "aligned":
+        return aligned(x, size, data_format)
     if method == "nearest":
         return nearest(x, size, data_format)
     for axis, new in zip(spatial_axes(data_format, 5), size, strict=True):

@@ -9,7 +9,8 @@ import numpy as np
 from keras_resnet.diffusion import sampling
 from keras_resnet.diffusion.schedule import PREDICTIONS, check_schedule
 from keras_resnet.layers.configured import check_choice, check_number
-from keras_resnet.models.functional import keeping_values, name_publicly
+from keras_resnet.models.compiling import compile_from_config, named_publicly, scaling_losses
+from keras_resnet.models.functional import keeping_values
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -27,7 +28,8 @@ class Diffusion(keras.Model):
     `x_t = sqrt(a_t) x + sqrt(1 - a_t) noise` less the noise, or with `prediction="v"` less `sqrt(a_t) noise - sqrt(1 - a_t) x`.
 
     With `use_ema` in the optimizer, Keras puts the averaged weights in the network's place at the end of `fit`: what is sampled from or
-    saved then are they. `keras.callbacks.SwapEMAWeights` does so for the time of an evaluation.
+    saved then are they. `keras.callbacks.SwapEMAWeights` does so for the time of an evaluation. Of a network built with
+    `dtype="mixed_float16"` the loss is scaled, and the error squared in float32.
 
     Args:
         network: a keras.Model of `[images, timesteps]`, or with classes `[images, timesteps, labels]`, such as `models.diffusion_unet`;
@@ -122,11 +124,16 @@ class Diffusion(keras.Model):
             labels = ops.where(dropped, -1, labels)
         return labels, ops.any(unknown)
 
+    @functools.wraps(keras.Model.compile)
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        super().compile(scaling_losses(optimizer, self.network, kwargs.get("auto_scale_loss", True)), *args, **kwargs)
+
     @functools.wraps(keras.Model.fit)
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:
         self._check(x, y, kwargs.get("sample_weight"))
         history = keeping_values(self, super().fit, x, y, *args, **kwargs)
-        if getattr(self.optimizer, "use_ema", False) and keras.backend.backend() == "jax":
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)  # of one that scales losses
+        if getattr(optimizer, "use_ema", False) and keras.backend.backend() == "jax":
             # There Keras 3.15 leaves the averages and the weights one array, which a prediction then takes away from the optimizer.
             for variable in self.trainable_variables:
                 variable.assign(keras.ops.copy(variable.value))
@@ -179,10 +186,10 @@ class Diffusion(keras.Model):
 
     def get_compile_config(self) -> dict | None:
         """As Keras's, but with the optimizer's public name, which every backend can use."""
-        config = super().get_compile_config()
-        if isinstance(config, dict):
-            name_publicly(config.get("optimizer"))
-        return config
+        return named_publicly(super().get_compile_config())
+
+    def compile_from_config(self, config: dict) -> None:
+        compile_from_config(self, config)
 
 
 def _one_each(name: str, values: Any) -> Any:

@@ -1,5 +1,6 @@
 """Atrous spatial pyramid pooling: one map seen through windows of several sizes, and as a whole."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ class AtrousPyramid(ConfiguredLayer):
         dropout: share of numbers that training sets to zero, from 0 to below 1.
         norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: no norm, and convolutions with a bias. That of the mean has one
             number a channel and image: `"instance"` makes it 0, `"group"` wants several channels a group (`filters` from 128 on), and
-            a batch of one image cannot be trained with `"batch"`.
+            `"batch"` takes its moving statistics, and leaves them as they are, where a batch is one image.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
@@ -79,14 +80,23 @@ class AtrousPyramid(ConfiguredLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.enter(inputs)
-        mean = keras.ops.mean(x, reference.spatial_axes(self.inner_format), keepdims=True)
-        whole = conv_norm(mean, *self._whole, training, self.activation)
+        whole = self._seen_whole(keras.ops.mean(x, reference.spatial_axes(self.inner_format), keepdims=True), training)
         near = conv_norm(x, *self._near, training, self.activation)
         parts = [near, *(far.run(x, training) for far in self._far), keras.ops.broadcast_to(whole, keras.ops.shape(near))]
         y = conv_norm(keras.ops.concatenate(parts, self.inner_channel_axis), *self._join, training, self.activation)
         if training and self.drop is not None:
             y = self.drop.call(y, training=True)
         return self.leave(y)
+
+    def _seen_whole(self, mean: Any, training: bool | None) -> Any:
+        """What is made of the map's mean; of one image there is no variance to learn: it would go to 0."""
+        count = keras.ops.shape(mean)[0]
+        if not training or self.norm != "batch":
+            return conv_norm(mean, *self._whole, training, self.activation)
+        if isinstance(count, int):
+            return conv_norm(mean, *self._whole, count > 1, self.activation)
+        ways = [functools.partial(conv_norm, mean, *self._whole, moves, self.activation) for moves in (True, False)]
+        return keras.ops.cond(count > 1, *ways)  # on TensorFlow, whose data sets need not know
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = list(input_shape)

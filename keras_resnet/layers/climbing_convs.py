@@ -6,9 +6,10 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
-from keras_resnet.layers.normalization import check_norm
+from keras_resnet.layers.normalization import check_norm, check_pixels
+from keras_resnet.layers.upsample_to import METHODS
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -16,11 +17,12 @@ class ClimbingConvs(ConfiguredLayer):
     """`ClimbingConvs(f)([x, larger, still_larger])` has f channels and the size of the last; of those behind x only the sizes count.
 
     ```
-    x -- (conv 3x3, f -- norm -- relu -- enlarge, bilinear), once for each larger map; without any once, and no enlargement
+    x -- (conv 3x3, f -- norm -- relu -- enlarge), once for each larger map; without any once, and no enlargement
     ```
 
     Args:
         filters: f.
+        upsampling: `"bilinear"`, `"aligned"` or `"nearest"`, as in `layers.UpsampleTo`.
         norm: `"group"`, `"batch"`, `"instance"`, `"layer"`, or `None`: a bias instead.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
@@ -38,6 +40,7 @@ class ClimbingConvs(ConfiguredLayer):
     def __init__(
         self,
         filters: int = 128,
+        upsampling: str = "bilinear",
         norm: str | None = "group",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
@@ -47,6 +50,7 @@ class ClimbingConvs(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         check_count("filters", filters)
+        check_choice("upsampling", upsampling, METHODS)
         check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
 
@@ -64,9 +68,10 @@ class ClimbingConvs(ConfiguredLayer):
         x = self.enter(x)
         for place, (conv, norm) in enumerate(self._steps):
             x = conv_norm(x, conv, norm, training, self.activation)
+            check_pixels(self, x, training)
             if larger:
                 shape = keras.ops.shape(larger[place])
-                x = backend.upsample2d(x, (shape[height], shape[width]), "bilinear", self.inner_format)
+                x = backend.upsample2d(x, (shape[height], shape[width]), self.upsampling, self.inner_format)
         return self.leave(x)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:

@@ -109,6 +109,8 @@ class ConfiguredLayer(keras.layers.Layer):
     def from_config(cls, config: dict) -> "ConfiguredLayer":
         config = dict(config)
         adapts = config.pop("adapts_statistics", False)
+        if "memory_efficient" in config:  # as DenseNets called it at first
+            config["remat"] = config.pop("memory_efficient")
         layer = super().from_config(config)
         layer.adapts_statistics = adapts
         return layer

@@ -47,8 +47,12 @@ def create_conv_norm(
     return conv, norm
 
 
-def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation: Any = None, add: Any = None) -> Any:
+def conv_norm(
+    x: Any, conv: Conv2D, norm: Any, training: bool | None, activation: Any = None, add: Any = None, joined: list | None = None
+) -> Any:
     """`activation(norm(conv(x)) + add)` for layers that are built already; `norm`, `activation` and `add` may be `None`.
+
+    With `joined`, maps of twice its size, x is doubled and those are joined to it before the convolution, as `backend.doubled_conv2d` does.
 
     On PyTorch a Keras layer costs 100 to 200 microseconds a call beside its arithmetic, so the blocks call their children's operations
     directly: ResNet-50 then has 20 layer calls, not 177. The result is a fresh tensor: the caller may overwrite it.
@@ -59,12 +63,15 @@ def conv_norm(x: Any, conv: Conv2D, norm: Any, training: bool | None, activation
     batch_norm = isinstance(norm, BatchNormalization)
     by_statistics = training and batch_norm and norm.moves
     if by_statistics or (norm is not None and not batch_norm):
-        y = backend.conv(x, *conv.operands(), *conv.settings())
+        if joined is None:
+            y = backend.conv(x, *conv.operands(), *conv.settings())
+        else:
+            y = backend.doubled_conv2d(x, joined, *conv.operands(), conv.data_format)
         y = _normalize(y, norm, training)
         y = backend.add_relu(y, add, relu)
     else:
         folded = norm.operands() if batch_norm else None
-        y = backend.conv_norm_inference(x, *conv.operands(), folded, *conv.settings(), relu, add, conv.folded)
+        y = backend.conv_norm_inference(x, *conv.operands(), folded, *conv.settings(), relu, add, conv.folded, joined)
     return y if relu or activation is None else activation(y)
 
 

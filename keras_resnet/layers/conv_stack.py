@@ -9,7 +9,7 @@ from keras_resnet import backend
 from keras_resnet.backend import geometry, reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, check_number, check_odd, is_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
-from keras_resnet.layers.normalization import check_norm
+from keras_resnet.layers.normalization import check_norm, check_pixels
 from keras_resnet.layers.rematerialized import rematerialized
 
 
@@ -42,7 +42,8 @@ class ConvStack(ConfiguredLayer):
     Output shape: the last of `filters` channels; a side is divided by `pool` and `strides`.
 
     Raises:
-        ValueError: at an argument outside what is listed, and at maps that cannot be joined.
+        ValueError: at an argument outside what is listed, and at maps that cannot be joined; in training at maps of one pixel behind
+            `norm="instance"`, which leaves nothing of them.
 
     Source: Ronneberger et al. 2015, arXiv:1505.04597, figure 1; in three dimensions Cicek et al. 2016, arXiv:1606.06650.
     """
@@ -120,6 +121,7 @@ class ConvStack(ConfiguredLayer):
         if max(pool) > 1:
             x = backend.max_pool(x, pool, pool, "valid", self.inner_format)
         x = rematerialized(self, lambda x: self.run_steps(x, True), x) if self.remat and training else self.run_steps(x, training)
+        check_pixels(self, x, training)
         if training and self.drop is not None:
             x = self.drop.call(x, training=True)
         return self.leave(x)

@@ -129,6 +129,23 @@ class DecoderBlock(ConfiguredLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x, *others = (self.enter(one) for one in inputs)
+        (conv, norm), (last_conv, last_norm) = self._steps
+        before, behind = self._attention
+        plain = self.upsampling == "nearest" and before is None and not self._gates and not (self.joins and self.merge == "add")
+        if plain and backend.doubling_pays(x, others, self.inner_format):
+            x = conv_norm(x, conv, norm, training, self.activation, joined=others if self.joins else [])
+        else:
+            x = self._join(x, others, training)
+            x = x if before is None else before.excite(x)
+            x = conv_norm(x, conv, norm, training, self.activation)
+        x = conv_norm(x, last_conv, last_norm, training, self.activation)
+        x = x if behind is None else behind.excite(x)
+        if training and self.drop is not None:
+            x = self.drop.call(x, training=True)
+        return self.leave(x)
+
+    def _join(self, x: Any, others: list, training: bool | None) -> Any:
+        """`x` at the size of the others, and joined with them."""
         height, width = reference.spatial_axes(self.inner_format)
         shape = keras.ops.shape(others[0])
         if self.enlarge is not None:
@@ -137,18 +154,11 @@ class DecoderBlock(ConfiguredLayer):
             x = x if self.project is None else backend.conv2d(x, *self.project.operands(), *self.project.settings())
             method = "nearest" if self.upsampling in LEARNED else self.upsampling  # at stride 1 nothing is to be learned
             x = backend.upsample2d(x, (shape[height], shape[width]), method, self.inner_format)
-        if self.joins:
-            if self._gates:
-                others = [gate.call([one, x], training) for gate, one in zip(self._gates, others, strict=True)]
-            x = sum(others, x) if self.merge == "add" else keras.ops.concatenate([x, *others], self.inner_channel_axis)
-        before, behind = self._attention
-        x = x if before is None else before.excite(x)
-        for conv, norm in self._steps:
-            x = conv_norm(x, conv, norm, training, self.activation)
-        x = x if behind is None else behind.excite(x)
-        if training and self.drop is not None:
-            x = self.drop.call(x, training=True)
-        return self.leave(x)
+        if not self.joins:
+            return x
+        if self._gates:
+            others = [gate.call([one, x], training) for gate, one in zip(self._gates, others, strict=True)]
+        return sum(others, x) if self.merge == "add" else keras.ops.concatenate([x, *others], self.inner_channel_axis)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         shape = list(input_shape[1])

@@ -6,10 +6,11 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.separable_conv import SeparableConvNorm
+from keras_resnet.layers.upsample_to import METHODS
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -17,13 +18,14 @@ class DeepLabDecoder(ConfiguredLayer):
     """`DeepLabDecoder(f)([x, early])` has f channels and the size of the early map.
 
     ```
-    x -- separable conv 3x3, f -- enlarge (bilinear) -- concat -- separable conv 3x3, f
-    early -- conv 1x1, e -- norm -- relu ----------------/
+    x -- separable conv 3x3, f -- enlarge -- concat -- separable conv 3x3, f
+    early -- conv 1x1, e -- norm -- relu -----/
     ```
 
     Args:
         filters: f.
         early_filters: e.
+        upsampling: `"bilinear"`, `"aligned"` or `"nearest"`, as in `layers.UpsampleTo`.
         norm: `"batch"`, `"group"`, `"instance"`, `"layer"`, or `None`: biases instead.
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
@@ -41,6 +43,7 @@ class DeepLabDecoder(ConfiguredLayer):
         self,
         filters: int = 256,
         early_filters: int = 48,
+        upsampling: str = "bilinear",
         norm: str | None = "batch",
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
@@ -51,6 +54,7 @@ class DeepLabDecoder(ConfiguredLayer):
         super().__init__(**kwargs)
         check_count("filters", filters)
         check_count("early_filters", early_filters)
+        check_choice("upsampling", upsampling, METHODS)
         check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
 
@@ -69,7 +73,7 @@ class DeepLabDecoder(ConfiguredLayer):
         x, early = (self.enter(one) for one in inputs)
         height, width = reference.spatial_axes(self.inner_format)
         shape = keras.ops.shape(early)
-        x = backend.upsample2d(self.deep.run(x, training), (shape[height], shape[width]), "bilinear", self.inner_format)
+        x = backend.upsample2d(self.deep.run(x, training), (shape[height], shape[width]), self.upsampling, self.inner_format)
         x = keras.ops.concatenate([x, conv_norm(early, *self._early, training, self.activation)], self.inner_channel_axis)
         return self.leave(self.joined.run(x, training))
 

@@ -20,7 +20,7 @@ class DenseBlock(ConfiguredLayer):
     Args:
         num_layers: how many dense layers.
         growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, activation: as in `layers.DenseLayer`.
-        memory_efficient: whether training keeps each layer's input features and new ones only, and recomputes concatenation, norms,
+        remat: whether training keeps each layer's input features and new ones only, and recomputes concatenation, norms,
             activations and the 1x1 convolution in the backward pass. Without it memory grows with the square of `num_layers`.
         use_bias, distribution: as in `layers.DenseLayer`.
         keeps_input: whether the output begins with the input; else it is the new features alone.
@@ -46,7 +46,7 @@ class DenseBlock(ConfiguredLayer):
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
         activation: Any = "relu",
-        memory_efficient: bool = False,
+        remat: bool = False,
         use_bias: bool | None = None,
         distribution: str = "untruncated_normal",
         keeps_input: bool = True,
@@ -55,7 +55,7 @@ class DenseBlock(ConfiguredLayer):
     ):
         super().__init__(**kwargs)
         check_count("num_layers", num_layers)
-        check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+        check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, remat)
         check_start(use_bias, distribution)
         check_flag("keeps_input", keeps_input)
         self.keep(locals())
@@ -77,7 +77,7 @@ class DenseBlock(ConfiguredLayer):
                 self.norm_momentum,
                 self.norm_epsilon,
                 self.activation,
-                self.memory_efficient,
+                self.remat,
                 self.use_bias,
                 self.distribution,
                 self.inner_format,
@@ -94,7 +94,7 @@ class DenseBlock(ConfiguredLayer):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         features = [self.enter(one) for one in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
         new: list = []
-        recomputes = self.memory_efficient and training
+        recomputes = self.remat and training
         for place, layer in enumerate(self._grown, start=1):
             new.append(layer.grow(features, training))
             features.append(new[-1])

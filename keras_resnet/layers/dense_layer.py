@@ -30,7 +30,7 @@ class DenseLayer(ConfiguredLayer):
             `"layer"` goes over an image's channels and pixels together, so that flat regions are not stretched to the contrast of others.
         norm_momentum, norm_epsilon: of the norm; the defaults are torchvision's and timm's.
         activation: any Keras activation, by name or function.
-        memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
+        remat: whether training recomputes everything between input and output in the backward pass: memory for time.
             Statistics are moved once.
         use_bias: whether the convolutions have a bias, `None` where there is no norm.
         distribution: of the numbers that kernels start from, as in `layers.HeNormal`; their variance is `2 / fan_in` in any case.
@@ -55,14 +55,14 @@ class DenseLayer(ConfiguredLayer):
         norm_momentum: float = 0.9,
         norm_epsilon: float = 1e-5,
         activation: Any = "relu",
-        memory_efficient: bool = False,
+        remat: bool = False,
         use_bias: bool | None = None,
         distribution: str = "untruncated_normal",
         data_format: str | None = None,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+        check_dense(growth_rate, bottleneck, dilation_rate, dropout, norm, norm_momentum, norm_epsilon, remat)
         check_start(use_bias, distribution)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
@@ -99,7 +99,7 @@ class DenseLayer(ConfiguredLayer):
 
     def grow(self, features: list, training: bool | None) -> Any:
         """The new features from a list of all that there are, in the inner format: `call` for a block."""
-        if self.memory_efficient and training:
+        if self.remat and training:
             return rematerialized(
                 self, lambda *features: self._forward(joined(features, self.inner_channel_axis), training=True), *features
             )
@@ -132,7 +132,7 @@ def joined(features: Any, axis: int) -> Any:
 
 
 def check_dense(
-    growth_rate: Any, bottleneck: Any, dilation_rate: Any, dropout: Any, norm: Any, momentum: Any, epsilon: Any, memory_efficient: Any
+    growth_rate: Any, bottleneck: Any, dilation_rate: Any, dropout: Any, norm: Any, momentum: Any, epsilon: Any, remat: Any
 ) -> None:
     """Raises unless these are settings of a dense layer."""
     check_count("growth_rate", growth_rate)
@@ -141,7 +141,7 @@ def check_dense(
     check_count("dilation_rate", dilation_rate)
     check_number("dropout", dropout, 0, 1)
     check_norm(norm, momentum, epsilon)
-    check_flag("memory_efficient", memory_efficient)
+    check_flag("remat", remat)
 
 
 def check_start(use_bias: Any, distribution: Any) -> None:

@@ -90,6 +90,19 @@ def check_norm(norm: Any, momentum: Any, epsilon: Any) -> None:
     check_number("norm_epsilon", epsilon, 0)
 
 
+def check_pixels(layer: Any, y: Any, training: bool | None) -> None:
+    """Raises in training where instance normalization has made beta of every map: where `y`, in the inner format, is one pixel large.
+
+    Not in inference: of a network that was trained with larger images, which takes any size, that map is then a small part.
+    """
+    axes = {0, layer.inner_channel_axis % len(y.shape)}
+    if training and layer.norm == "instance" and all(size == 1 for axis, size in enumerate(y.shape) if axis not in axes):
+        raise ValueError(
+            f"norm='instance' over a map of one pixel leaves nothing of it, so that nothing is learned in {layer.name!r}. Train with "
+            f"larger images, a network of less depth, or norm='group' or 'batch'. Received: a map of the shape {tuple(y.shape)}."
+        )
+
+
 def create_norm(parent: Any, name: str, channels: int, gamma_initializer: str = "ones") -> Any:
     """The norm that `parent.norm` names, built as its child, or `None` for none.
 

@@ -15,7 +15,7 @@ from keras_resnet.layers.conv_kinds import check_conv, create_conv
 from keras_resnet.layers.conv_norm import conv_norm, norm_activation
 from keras_resnet.layers.drop_block import DropBlock2D
 from keras_resnet.layers.efficient_channel_attention import EfficientChannelAttention
-from keras_resnet.layers.normalization import check_norm, create_norm
+from keras_resnet.layers.normalization import check_norm, check_pixels, create_norm
 from keras_resnet.layers.rematerialized import rematerialized
 from keras_resnet.layers.squeeze_excite import SqueezeExcite
 from keras_resnet.layers.stochastic_depth import StochasticDepth
@@ -238,9 +238,9 @@ class Residual(ConfiguredLayer):
         if run is not None:
             return repeated.run_through(run, inputs, training) if run else inputs
         x = self.enter(inputs)
-        if self.remat and training:
-            return self.leave(rematerialized(self, lambda x: self._forward(x, True), x))
-        return self.leave(self._forward(x, training))
+        y = rematerialized(self, lambda x: self._forward(x, True), x) if self.remat and training else self._forward(x, training)
+        check_pixels(self, y, training)
+        return self.leave(y)
 
     def _forward(self, x: Any, training: bool | None) -> Any:
         if self.preactivation:

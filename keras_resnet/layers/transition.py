@@ -35,7 +35,7 @@ class Transition(ConfiguredLayer):
         norm_momentum, norm_epsilon: of the norm.
         activation: any Keras activation, by name or function.
         pool: `"mean"`, or `"max"`, with strides 2: the largest of 2x2 pixels, where of an odd map the last row and column count, too.
-        memory_efficient: whether training recomputes everything between input and output in the backward pass: memory for time.
+        remat: whether training recomputes everything between input and output in the backward pass: memory for time.
         use_bias, distribution: as in `layers.DenseLayer`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
@@ -61,7 +61,7 @@ class Transition(ConfiguredLayer):
         norm_epsilon: float = 1e-5,
         activation: Any = "relu",
         pool: str = "mean",
-        memory_efficient: bool = False,
+        remat: bool = False,
         use_bias: bool | None = None,
         distribution: str = "untruncated_normal",
         data_format: str | None = None,
@@ -78,7 +78,7 @@ class Transition(ConfiguredLayer):
         check_choice("pool", pool, ("mean", "max"))
         if pool == "max" and strides != 2:
             raise ValueError(f"pool='max' goes with strides=2. Received: strides={strides}.")
-        check_flag("memory_efficient", memory_efficient)
+        check_flag("remat", remat)
         check_start(use_bias, distribution)
         check_norm(norm, norm_momentum, norm_epsilon)
         self.keep(locals())
@@ -104,7 +104,7 @@ class Transition(ConfiguredLayer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = self.enter(inputs)
-        if self.memory_efficient and training:
+        if self.remat and training:
             return self.leave(rematerialized(self, lambda x: self._forward(x, training=True), x))
         return self.leave(self._forward(x, training))
 

@@ -52,7 +52,10 @@ class UpsampleConv2D(ConfiguredLayer):
         self.finish_build()
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        return self.leave(conv_norm(doubled(self.enter(inputs), self.inner_format), self.conv, None, training))
+        x = self.enter(inputs)
+        if backend.doubling_pays(x, [], self.inner_format):
+            return self.leave(conv_norm(x, self.conv, None, training, joined=[]))
+        return self.leave(conv_norm(doubled(x, self.inner_format), self.conv, None, training))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         shape = [None if size is None else 2 * size for size in input_shape]

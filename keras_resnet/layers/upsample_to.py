@@ -8,13 +8,16 @@ from keras_resnet import backend
 from keras_resnet.backend import reference
 from keras_resnet.layers.configured import ConfiguredLayer, check_choice
 
+METHODS = ("bilinear", "aligned", "nearest")
+
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class UpsampleTo(ConfiguredLayer):
     """`UpsampleTo()([x, like])` is `x` at the height and width of `like`.
 
     Args:
-        method: `"bilinear"`, which weighs by the distance of the pixels' centres, or `"nearest"`.
+        method: `"bilinear"`, which weighs by the distance of the pixels' centres; `"aligned"`, bilinear with the centres of the outermost
+            pixels in the same places before and behind; or `"nearest"`.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: two batches of images, `(n, height, width, channels)`, or channels first. Output shape: height and width of the second,
@@ -26,7 +29,7 @@ class UpsampleTo(ConfiguredLayer):
 
     def __init__(self, method: str = "bilinear", data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        check_choice("method", method, ("bilinear", "nearest"))
+        check_choice("method", method, METHODS)
         self.keep(locals())
 
     def build(self, input_shape: Any) -> None:

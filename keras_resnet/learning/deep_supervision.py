@@ -8,8 +8,7 @@ import keras
 from keras_resnet.layers.configured import check_number
 from keras_resnet.learning.losses.presence import Presence
 from keras_resnet.models.functional import Network
-
-MAIN, PRESENCE = "out", "presence"
+from keras_resnet.models.named_outputs import MAIN, PRESENCE
 
 
 def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | None = None, metrics: Any = None) -> dict[str, Any]:
@@ -18,8 +17,10 @@ def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | N
     ```python
     model = keras_resnet.UNet("resnet34", classes=3, deep_supervision=True)
     model.compile("adamw", **keras_resnet.learning.deep_supervision(model, keras_resnet.losses.DiceCrossEntropy()))
-    model.fit(images, masks)  # one mask for all outputs
+    model.fit(images, masks)  # one mask for all outputs; so with weights of samples or pixels, and with validation_data
     ```
+
+    Targets and weights may be dictionaries, too: what an output is not named in is that of `"out"`.
 
     Args:
         model: built with `deep_supervision=True`: its outputs are named `"out"`, `"aux1"`, `"aux2"` ... An output `"presence"` gets

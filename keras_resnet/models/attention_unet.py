@@ -8,7 +8,8 @@ import keras
 from keras_resnet.layers import ConvStack, Enlarge, GridAttentionGate
 from keras_resnet.layers.configured import check_choice, check_flag, check_number
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -67,7 +68,7 @@ def attention_unet(
     check_flag("use_bias", use_bias)
     check_number("dropout", dropout, 0, 1)
     data_format = standardize_format(data_format)
-    input_shape = standardize_shape(input_shape, (None, None, None, 1), data_format)
+    input_shape = standardize_shape(input_shape, (None, None, None, 1), data_format, volumes=True)
     form: dict = dict(data_format=data_format, dtype=dtype)
     norms: dict = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation)
     shared: dict = dict(use_bias=use_bias, **norms, **form)

@@ -27,7 +27,7 @@ def densenet(
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
     dropout: float = 0.0,
-    memory_efficient: bool = False,
+    remat: bool = False,
     output_stride: int | None = None,
     as_encoder: bool = False,
     data_format: str | None = None,
@@ -57,7 +57,7 @@ def densenet(
         anti_alias: `"blur"` strides in the stem's pool behind the maximum, by a 3x3 binomial filter; `None` in the maximum.
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DenseLayer`.
         dropout: share of the numbers behind each convolution but the stem's that training sets to zero, from 0 to below 1.
-        memory_efficient: as in `layers.DenseBlock`: memory for time.
+        remat: as in `layers.DenseBlock`: memory for time.
         output_stride: how many pixels of the image the last map's step covers: 8, 16 or 32; dilation takes the place of the
             strides beyond it. `None` for all strides.
         as_encoder: whether norm, convolution and mean of each transition are layers of their own, and the closing norm is without its
@@ -83,7 +83,7 @@ def densenet(
     """
     check_choice("stem", stem, ("7x7", "deep"))
     check_choice("anti_alias", anti_alias, ("blur", None))
-    check_dense(growth_rate, bottleneck, 1, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+    check_dense(growth_rate, bottleneck, 1, dropout, norm, norm_momentum, norm_epsilon, remat)
     width = 2 * growth_rate if stem_width is None else stem_width
     check_count("stem_width", width)
     if stem == "deep" and width % 2:
@@ -98,7 +98,7 @@ def densenet(
         enter,
         4,
         depths,
-        dict(growth_rate=growth_rate, bottleneck=bottleneck, memory_efficient=memory_efficient),
+        dict(growth_rate=growth_rate, bottleneck=bottleneck, remat=remat),
         compression,
         dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation),
         dropout,
@@ -127,7 +127,7 @@ def cifar_densenet(
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
     dropout: float = 0.0,
-    memory_efficient: bool = False,
+    remat: bool = False,
     output_stride: int | None = None,
     as_encoder: bool = False,
     data_format: str | None = None,
@@ -156,7 +156,7 @@ def cifar_densenet(
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DenseLayer`.
         dropout: share of the numbers behind each convolution but the stem's that training sets to zero, from 0 to below 1 (the paper
             has 0.2 where the pictures are not augmented).
-        memory_efficient: as in `layers.DenseBlock`: memory for time.
+        remat: as in `layers.DenseBlock`: memory for time.
         output_stride: how many pixels of the image the last map's step covers: 1, 2 or 4; dilation takes the place of the
             strides beyond it. `None` for all strides.
         as_encoder: whether norm, convolution and mean of each transition are layers of their own, and the closing norm is without its
@@ -180,7 +180,7 @@ def cifar_densenet(
 
     Source: Huang et al. 2016, arXiv:1608.06993, sections 3 and 4.2, table 2.
     """
-    check_dense(growth_rate, bottleneck, 1, dropout, norm, norm_momentum, norm_epsilon, memory_efficient)
+    check_dense(growth_rate, bottleneck, 1, dropout, norm, norm_momentum, norm_epsilon, remat)
     width = 2 * growth_rate if stem_width is None else stem_width
     check_count("stem_width", width)
 
@@ -191,7 +191,7 @@ def cifar_densenet(
         enter,
         1,
         depths,
-        dict(growth_rate=growth_rate, bottleneck=bottleneck, memory_efficient=memory_efficient),
+        dict(growth_rate=growth_rate, bottleneck=bottleneck, remat=remat),
         compression,
         dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation),
         dropout,

@@ -19,11 +19,12 @@ from keras_resnet.layers import (
     UpsampleConv2D,
 )
 from keras_resnet.layers.attention_block import head_count
-from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, get_activation, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, get_activation
 from keras_resnet.layers.conv_kinds import PADDINGS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.layers.timestep_embedding import CONVENTIONS, NEAR_ZERO, diffusion_start
 from keras_resnet.models.functional import Network
+from keras_resnet.models.image_shape import standardize_shape
 from keras_resnet.models.network import check_dtype
 from keras_resnet.models.row import Row
 
@@ -121,7 +122,7 @@ def diffusion_unet(
     if classes is not None:
         check_count("classes", classes)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
-    shape = _image_shape(input_shape, image_size, data_format)
+    shape = standardize_shape(input_shape, (image_size, image_size, 3), data_format)
 
     maps = dict(data_format=data_format, dtype=dtype)
     norms = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, **maps)
@@ -196,23 +197,6 @@ def _check_attention(attention_strides: Any, strides: list[int]) -> None:
             f"`attention_strides` must hold some of this network's strides, {', '.join(map(str, strides))}. "
             f"Received: attention_strides={attention_strides!r}."
         )
-
-
-def _image_shape(input_shape: Any, size: int, data_format: str) -> tuple:
-    first = data_format == "channels_first"
-    shape = ((3, size, size) if first else (size, size, 3)) if input_shape is None else input_shape
-    if (
-        not isinstance(shape, (tuple, list))
-        or len(shape) != 3
-        or not all(length is None or is_count(length) for length in shape)
-        or shape[0 if first else -1] is None
-    ):
-        order = "(channels, height, width)" if first else "(height, width, channels)"
-        raise ValueError(
-            f"`input_shape`, without the batch, must be {order}: integers of at least 1; height and width may be None. "
-            f"Received: input_shape={input_shape!r}."
-        )
-    return tuple(None if length is None else int(length) for length in shape)
 
 
 DDPM, IMPROVED, GUIDED = "2006.11239", "2102.09672", "2105.05233"

@@ -10,7 +10,7 @@ from keras_resnet.layers import Conv2D, ConvTranspose, CropTo, DenseBlock, HeNor
 from keras_resnet.layers.configured import check_count, check_flag, is_count
 from keras_resnet.layers.dense_layer import check_dense
 from keras_resnet.models.network import check_dtype, image_input
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import pixel_head, to_size_of
 from keras_resnet.models.row import Row
 
 
@@ -25,6 +25,7 @@ def fc_densenet(
     activation: Any = "relu",
     use_bias: bool | None = True,
     remat: bool = False,
+    deep_supervision: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
     input_shape: Sequence | None = None,
@@ -51,6 +52,8 @@ def fc_densenet(
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DenseLayer`.
         use_bias: whether the convolutions have a bias, which the authors' have; `None` where there is no norm.
         remat: whether training recomputes each dense layer and transition in the backward pass, as in `layers.DenseBlock`: memory for time.
+        deep_supervision: whether the new features of each block on the way up have a head, too: the output is then `{"out": ...,
+            "aux1": ..., ...}`, from the largest map but one, each enlarged to the image's size.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         input_shape: of the images without the batch; any number of channels; height and width may be `None`. Default (None, None, 3).
@@ -59,7 +62,8 @@ def fc_densenet(
         name: of the model.
 
     Returns:
-        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first.
+        A `keras.Model` from `(n, height, width, channels)` to `(n, height, width, classes)`, or channels first; with `deep_supervision`
+        to a dictionary of those.
 
     Raises:
         ValueError: at an argument outside what is listed; nothing is built then.
@@ -73,7 +77,7 @@ def fc_densenet(
             f"Received: depths={depths!r}."
         )
     check_count("stem_width", stem_width)
-    check_flag("remat", remat)
+    check_flag("deep_supervision", deep_supervision)
     check_dense(growth_rate, None, 1, dropout, norm, norm_momentum, norm_epsilon, remat)
     data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
     formats: dict[str, Any] = dict(data_format=data_format, dtype=dtype)
@@ -83,7 +87,7 @@ def fc_densenet(
         norm_epsilon=norm_epsilon,
         activation=activation,
         dropout=dropout,
-        memory_efficient=remat,
+        remat=remat,
         use_bias=use_bias,
         distribution="uniform",
         **formats,
@@ -102,13 +106,16 @@ def fc_densenet(
         maps.append(block(depth, f"down{scale}")(x))
         x = Transition(1.0, pool="max", name=f"down{scale}_transition", **shared)(maps[-1])
     x = block(depths[scales], "middle", keeps_input=False)(x)
+    ups: list = []
     for scale, depth, made in zip(range(scales, 0, -1), depths[scales + 1 :], depths[scales:], strict=False):
         x = ConvTranspose(made * growth_rate, 3, kernel_initializer=_start(), name=f"up{scale}_enlarge", **formats)(x)
         x = CropTo(name=f"up{scale}_crop", **formats)([x, maps[scale - 1]])
         x = block(depth, f"up{scale}", keeps_input=scale == 1)([x, maps[scale - 1]])
+        ups.append(x)
     return pixel_head(
         image,
-        x,
+        [(x, None), *((one, to_size_of(image)) for one in ups[-2::-1])],
+        deep_supervision=deep_supervision,
         classes=classes,
         classifier_activation=classifier_activation,
         kernel_size=1,

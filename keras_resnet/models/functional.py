@@ -13,6 +13,8 @@ from keras_resnet.layers import Residual
 from keras_resnet.layers.image_size import SizedLayer
 from keras_resnet.layers.repeated import repeating
 from keras_resnet.models.checkpoint_row import checked_row
+from keras_resnet.models.compiling import compile_from_config, named_publicly, scaling_losses
+from keras_resnet.models.named_outputs import for_each_output
 from keras_resnet.models.untracked import Untracked
 
 # From as many equal blocks on XLA compiles one of them in a loop; fewer compile faster than they would run in it.
@@ -95,8 +97,17 @@ class Network(keras.Model):
             if isinstance(layer, SizedLayer):
                 layer.check_size(shape)
 
+    @functools.wraps(keras.Model.compile)
+    def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        super().compile(scaling_losses(optimizer, self, kwargs.get("auto_scale_loss", True)), *args, **kwargs)
+
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:
+        if kwargs.get("class_weight") and any(len(output.shape) > 2 for output in self.outputs):
+            raise ValueError(
+                "`class_weight` weighs whole samples, and a mask has pixels of several classes. Give the weights to the loss, such as "
+                f"keras_resnet.losses.DiceCrossEntropy(class_weights=[1, 2, 2]). Received: class_weight={kwargs['class_weight']!r}."
+            )
         held_back = kwargs.get("validation_data")
         if isinstance(held_back, (tuple, list)) and held_back:
             self._check_images(held_back[0])
@@ -128,17 +139,18 @@ class Network(keras.Model):
 
     def get_compile_config(self) -> dict | None:
         """As Keras's, but with the optimizer's public name: Keras 3.15 writes that of the backend, which no other backend can use."""
-        config = super().get_compile_config()
-        if isinstance(config, dict):
-            name_publicly(config.get("optimizer"))
-        return config
+        return named_publicly(super().get_compile_config())
+
+    def compile_from_config(self, config: dict) -> None:
+        compile_from_config(self, config)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
-        y, sample_weight = _for_each(y, y_pred), _for_each(sample_weight, y_pred)
+        y, sample_weight = for_each_output("y", y, y_pred), for_each_output("sample_weight", sample_weight, y_pred)
         return super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict:
-        return super().compute_metrics(x, _for_each(y, y_pred), y_pred, _for_each(sample_weight, y_pred))
+        y, sample_weight = for_each_output("y", y, y_pred), for_each_output("sample_weight", sample_weight, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         laid_out = getattr(self, "_laid_out", lambda: None)()
@@ -167,22 +179,8 @@ def keeping_values(model: keras.Model, method: Callable, *args: Any, **kwargs: A
         raise
 
 
-def _for_each(target: Any, outputs: Any) -> Any:
-    """One target for each of several named outputs, where one is given for all: a mask in deep supervision."""
-    return dict.fromkeys(outputs, target) if isinstance(outputs, dict) and not isinstance(target, dict) and target is not None else target
-
-
 def _settings(layer: Any) -> dict:
     return {key: value for key, value in layer.get_config().items() if key not in ("name", "trainable")}
-
-
-def name_publicly(config: Any) -> None:
-    """Within the configuration of an optimizer, which may hold another, replaces the modules of one backend."""
-    if isinstance(config, dict):
-        if str(config.get("module")).startswith("keras.src.backend."):
-            config.update(module="keras.optimizers", registered_name=None)
-        for value in config.values():
-            name_publicly(value)
 
 
 def _has_value(variable: keras.Variable) -> bool:

@@ -10,7 +10,8 @@ from keras_resnet.layers.configured import check_choice, check_count, check_flag
 from keras_resnet.layers.enlarge import METHODS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.functional import Network
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -68,7 +69,7 @@ def nested_unet(
     check_number("dropout", dropout, 0, 1)
     check_flag("deep_supervision", deep_supervision)
     data_format = standardize_format(data_format)
-    input_shape = standardize_shape(input_shape, (None, None, 1), data_format)
+    input_shape = standardize_shape(input_shape, (None, None, 1), data_format, volumes=True)
     form = dict(data_format=data_format, dtype=dtype)
     shared: dict = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, use_bias=use_bias, activation=activation, **form)
     interpolates = upsampling in ("nearest", "bilinear")

@@ -9,6 +9,7 @@ import keras
 from keras_resnet.layers import GlobalAveragePooling2D, HeNormal, Residual, Stem
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, get_activation, is_count
 from keras_resnet.models.functional import Network
+from keras_resnet.models.image_shape import standardize_shape
 
 POOLINGS = (None, "avg", "max")
 
@@ -61,22 +62,14 @@ def classifier(
 
 def image_input(input_tensor: Any, input_shape: Sequence | None, size: int | None, data_format: str) -> Any:
     """`input_tensor`, or an `Input` of `input_shape` or of the default; its shape is checked."""
-    first = data_format == "channels_first"
     if input_tensor is not None and not keras.utils.is_keras_tensor(input_tensor):
         raise ValueError(f"`input_tensor` must be a KerasTensor, such as keras.Input(...) gives. Received: {type(input_tensor).__name__}.")
-    given = (3, size, size) if first else (size, size, 3)
-    if input_shape is not None:
-        given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
-    shape = given if input_tensor is None else tuple(input_tensor.shape[1:])
-    if input_tensor is not None and input_shape is not None and given != shape:
-        raise ValueError(f"`input_tensor` has the shape {shape}, `input_shape` is {given}. Pass one of them, or make them agree.")
-    channels = shape[0 if first else -1] if shape else None
-    if len(shape) != 3 or channels is None or not all(size is None or is_count(size) for size in shape):
-        order = "(channels, height, width)" if first else "(height, width, channels)"
-        raise ValueError(
-            f"An image's shape, without the batch, is {order}: integers of at least 1; height and width may be None. Received: {shape}."
-        )
-    return keras.Input([size if size is None else int(size) for size in shape], name="input") if input_tensor is None else input_tensor
+    if input_tensor is None:
+        return keras.Input(standardize_shape(input_shape, (size, size, 3), data_format), name="input")
+    shape = standardize_shape(tuple(input_tensor.shape[1:]), (), data_format)
+    if input_shape is not None and standardize_shape(input_shape, (), data_format) != shape:
+        raise ValueError(f"`input_tensor` has the shape {shape}, `input_shape` is {input_shape}. Pass one of them, or make them agree.")
+    return input_tensor
 
 
 def check_dtype(dtype: Any) -> None:
@@ -97,6 +90,7 @@ def stages(
     stochastic_depth: float = 0.0,
     drops_from_first: bool = False,
     strides_last: bool = False,
+    dilates_first: bool = False,
     **shared: Any,
 ) -> Any:
     """All residual blocks: layers `stage1_block1`, `stage1_block2`, ...; the last of each stage is its output.
@@ -108,6 +102,7 @@ def stages(
         stochastic_depth: the last block's rate; earlier blocks have less, linearly from 0 at the first, or with `drops_from_first` from
             one step above, as Huang et al. 2016 have it.
         strides_last: whether a stage strides in its last block, not its first.
+        dilates_first: whether the first block of a stage whose stride became dilation is dilated as those behind it.
     """
     check_number("stochastic_depth", stochastic_depth, 0, 1)
     dilation, index, count = 1, 0, sum(depths)
@@ -124,7 +119,7 @@ def stages(
                 stride if place == striding else 1,
                 # What strides last is dilated after its last block.
                 dilation_rate=before if strides_last else dilation,
-                first_dilation_rate=before if place == 1 else None,
+                first_dilation_rate=before if place == 1 and not dilates_first else None,
                 stochastic_depth=stochastic_depth * (index + steps[1]) / steps[0],
                 num_blocks=count,
                 name=f"stage{number}_block{place}",

@@ -10,7 +10,8 @@ from keras_resnet.layers import ConvStack, Enlarge, ResidualConvStack
 from keras_resnet.layers.configured import check_flag, check_number, is_count
 from keras_resnet.layers.leaky_relu import leaky_relu
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -75,7 +76,7 @@ def nnunet(
         check_flag(label, flag)
     check_number("dropout", dropout, 0, 1)
     data_format = standardize_format(data_format)
-    input_shape = standardize_shape(input_shape, (None, None, None, 1), data_format)
+    input_shape = standardize_shape(input_shape, (None, None, None, 1), data_format, volumes=True)
     axes, count = len(input_shape) - 1, len(widths)
     steps = [(1,) * axes, *_each("strides", strides, count - 1, axes)]
     windows = _each("kernel_sizes", kernel_sizes, count, axes)

@@ -1,16 +1,15 @@
-"""What the classic U-Nets share: an image or a volume of any size as input, its padding, and the heads that put out classes."""
+"""What the classic U-Nets share: the padding of an image or a volume of any size, and the cut at the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from keras_resnet.backend import geometry
-from keras_resnet.layers import Conv2D, Conv3D, CropTo, Enlarge, HeNormal, PadToMultiple
+from keras_resnet.layers import CropTo, Enlarge, HeNormal, PadToMultiple
 from keras_resnet.layers.configured import check_flag, is_count
-from keras_resnet.models.functional import Network
 from keras_resnet.models.network import check_dtype
-from keras_resnet.models.pixel_head import check_head, scores
+from keras_resnet.models.pixel_head import Resize, check_head, pixel_head
 
 Body = Callable[[Any], list]
 
@@ -33,67 +32,41 @@ def padded_segmenter(
     Args:
         body: from the padded image to a list of maps with their steps in pixels, `[(map, 1), (map, 2), ...]`; the first is the largest.
         multiple: of which each side is made one, an integer or one an axis; `None` for no padding, and so no cut.
-        input_shape: as `standardize_shape` gives it.
-        deep_supervision: whether the output is `{"out": ..., "aux1": ..., ...}`: a head on each map but the first, enlarged to the image's
-            size; with another `out` than `"first"` on the first, too.
-        out: what is put out: `"first"`, the head of the first map; `"mean"`, of all heads; `"conv"`, a 1x1 convolution of all heads.
+        input_shape: as `image_shape.standardize_shape` gives it.
+        deep_supervision, out: as in `pixel_head`.
     """
     check_flag("deep_supervision", deep_supervision)
     check_dtype(dtype)
-    activation = check_head(classes, classifier_activation)
-    axis = 1 if data_format == "channels_first" else -1
-    # In float32 also under a mixed policy: it is little of the arithmetic, and probabilities need the bits.
-    form: dict = dict(data_format=data_format, dtype=keras.dtype_policies.get(dtype).variable_dtype)
+    check_head(classes, classifier_activation)
+    form: dict = dict(data_format=data_format, dtype=dtype)
     image = keras.Input(input_shape, name="input")
-    maps = body(image if multiple is None else PadToMultiple(multiple, data_format, dtype=dtype, name="pad")(image))
+    maps = body(image if multiple is None else PadToMultiple(multiple, name="pad", **form)(image))
 
-    def convolve(x: Any, label: str) -> Any:
-        conv = Conv2D if len(x.shape) == 4 else Conv3D
-        return conv(classes, 1, kernel_initializer=HeNormal(1.0, mode="fan_in"), name=label, **form)(x)
+    def to_image(step: Any) -> Resize:
+        def resize(logits: Any, label: str, form: dict) -> Any:
+            if (max(step) if isinstance(step, (tuple, list)) else step) > 1:
+                logits = Enlarge(method="bilinear", strides=step, name=f"{label}_enlarge", **form)(logits)
+            return logits if multiple is None else CropTo(name=f"{label}_cut", **form)([logits, image])
 
-    def finish(x: Any, label: str) -> Any:
-        x = scores(x, activation, data_format, f"{label}_activation")
-        return x if multiple is None else CropTo(name=f"{label}_cut", **form)([x, image])
+        return resize
 
-    def head(x: Any, step: Any, label: str) -> Any:
-        x = convolve(x, label)
-        once = max(step) == 1 if isinstance(step, (tuple, list)) else step == 1
-        return x if once else Enlarge(method="bilinear", strides=step, name=f"{label}_enlarge", **form)(x)
-
-    start = 0 if out == "first" else 1
-    used = maps if deep_supervision or out != "first" else maps[:1]
-    labels = [f"aux{place}" if place else "head" for place in range(start, start + len(used))]
-    logits = {label: head(x, step, label) for label, (x, step) in zip(labels, used, strict=True)}
-    finished = {label: finish(x, label) for label, x in logits.items()} if deep_supervision or out != "conv" else {}
-    if out == "first":
-        main = finished.pop("head")
-    elif out == "mean":
-        main = keras.layers.Average(dtype=form["dtype"], name="head")(list(finished.values()))
-    else:
-        joined = keras.layers.Concatenate(axis, dtype=form["dtype"], name="head_join")(list(logits.values()))
-        main = finish(convolve(joined, "head"), "head")
-    return Network(image, {"out": main, **finished} if deep_supervision else main, name=name)
+    return pixel_head(
+        image,
+        [(x, to_image(step)) for x, step in maps],
+        classes=classes,
+        classifier_activation=classifier_activation,
+        kernel_size=1,
+        kernel_initializer=HeNormal(1.0, mode="fan_in"),
+        deep_supervision=deep_supervision,
+        out=out,
+        name=name,
+        **form,
+    )
 
 
 def standardize_format(data_format: str | None) -> str:
     """The data format; `None` for Keras's setting."""
     return geometry.standardize_data_format(data_format, keras.config.image_data_format())
-
-
-def standardize_shape(input_shape: Any, default: Sequence, data_format: str) -> tuple:
-    """The shape of an image or a volume without the batch; `None` for `default`, which has its channels last."""
-    first = data_format == "channels_first"
-    if input_shape is None:
-        input_shape = (default[-1], *default[:-1]) if first else default
-    shape = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
-    channels = shape[0 if first else -1] if shape else None
-    if len(shape) not in (3, 4) or channels is None or not all(size is None or is_count(size) for size in shape):
-        order = "([depth,] height, width, channels)" if not first else "(channels, [depth,] height, width)"
-        raise ValueError(
-            f"The shape of an image or a volume, without the batch, is {order}: integers of at least 1, or None but for the channels. "
-            f"Received: input_shape={input_shape!r}."
-        )
-    return tuple(None if size is None else int(size) for size in shape)
 
 
 def check_widths(widths: Any, least: int = 2) -> tuple[int, ...]:

@@ -5,11 +5,12 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers import AttentionGate, ConvStack, Enlarge
+from keras_resnet.layers import AttentionGate, ConvStack, Enlarge, ScSE
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, check_odd
 from keras_resnet.layers.enlarge import METHODS
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -59,7 +60,8 @@ def plain_unet(
         up_kernel: window of the convolution, with norm and activation, behind an interpolation, and of pixel shuffle's (`None`: 3).
             With `None` an interpolation has none, and the last convolution of the level below narrows the map in its place.
         merge: how skip and enlarged map are joined, `"concat"` or `"add"`.
-        attention: `"gate"` weighs each skip by a `layers.AttentionGate` of half its channels; or `None`.
+        attention: `"gate"` weighs each skip by a `layers.AttentionGate` of half its channels; `"scse"`, for images alone, each map of the
+            way up by a `layers.ScSE`; or `None`.
         norm: `"batch"`, `"group"`, `"instance"`, `"layer"` or `None`.
         norm_momentum, norm_epsilon: of the norm.
         use_bias: of the convolutions with a norm behind them, `None` for those without.
@@ -82,7 +84,8 @@ def plain_unet(
         ValueError: at an argument outside what is listed; nothing is built then.
 
     Source: Ronneberger et al. 2015, arXiv:1505.04597; volumes Cicek et al. 2016, arXiv:1606.06650; gates Oktay et al. 2018,
-    arXiv:1804.03999. The authors pad a tile by mirroring the picture; with `padding="same"` here the convolutions pad with zeros.
+    arXiv:1804.03999; scSE Roy et al. 2018, arXiv:1803.02579. The authors pad a tile by mirroring the picture; with `padding="same"` here
+    the convolutions pad with zeros.
     """
     widths = check_widths(widths)
     check_count("convs", convs)
@@ -92,17 +95,19 @@ def plain_unet(
     if up_kernel is not None:
         check_odd("up_kernel", up_kernel)
     check_choice("merge", merge, ("concat", "add"))
-    check_choice("attention", attention, ("gate", None))
+    check_choice("attention", attention, ("gate", "scse", None))
     check_number("dropout", dropout, 0, 1)
     check_flag("deep_supervision", deep_supervision)
     check_norm(norm, norm_momentum, norm_epsilon)
     late, narrows = growth == "late", upsampling in ("nearest", "bilinear") and up_kernel is None
-    if padding == "valid" and (attention or deep_supervision):
+    if padding == "valid" and (attention == "gate" or deep_supervision):
         raise ValueError("padding='valid' makes maps of sizes that gates and side outputs do not fit: it takes neither of them.")
     if late and (narrows or merge == "add"):
         raise ValueError("growth='late' keeps the channels of what is enlarged: it takes merge='concat', and a convolution behind it.")
     data_format = standardize_format(data_format)
-    input_shape = standardize_shape(input_shape, (None, None, 1), data_format)
+    input_shape = standardize_shape(input_shape, (None, None, 1), data_format, volumes=True)
+    if attention == "scse" and len(input_shape) != 3:
+        raise ValueError(f"attention='scse' is for images; volumes have attention='gate'. Received: input_shape={input_shape!r}.")
     norms: dict = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon)
     form = dict(data_format=data_format, dtype=dtype)
     shared: dict = dict(padding=padding, activation=activation, use_bias=use_bias, **norms, **form)
@@ -135,6 +140,8 @@ def plain_unet(
                 skip = AttentionGate(max(width // 2, 1), activation=activation, name=f"up{place}_gate", **norms, **form)([skip, x])
             last = widths[max(level - 1, 0)] if narrows else width
             x = ConvStack((width,) * (convs - 1) + (last,), merge=merge, name=f"up{place}", **shared)([skip, x])
+            if attention == "scse":
+                x = ScSE(name=f"up{place}_scse", **form)(x)
             maps.append((x, 2**level))
         return maps[::-1]
 

@@ -67,7 +67,7 @@ class Profile:
             text = [cell.ljust(width) for cell, width in zip(row[:2], widths[:2], strict=True)]
             numbers = [cell.rjust(width) for cell, width in zip(row[2:], widths[2:], strict=True)]
             lines.append("  ".join(text + numbers))
-        title = f"{self.name}: one image of {self.input_shape}, depth {self.depth}"
+        title = f"{self.name}: one {'image' if len(self.input_shape) < 4 else 'volume'} of {self.input_shape}, depth {self.depth}"
         with_norms = f"{_short(self.macs_with_norms)} MACs where those of norms count, as in timm's tables"
         return "\n".join([title, "", *lines[:-1], "", lines[-1], with_norms])
 
@@ -92,14 +92,14 @@ def profile(model: keras.Model, input_shape: Sequence[int] | None = None) -> Pro
     Args:
         model: a network of the zoo, or any functional model made of our layers and of Keras's dense layers, convolutions and norms. A layer
             with weights of whose arithmetic nothing is known is shown as unknown, and counts as none.
-        input_shape: of one image, without the batch; `None` for the model's own, where it has one. Height and width may be others than the
-            model's own.
+        input_shape: of one image or volume, without the batch; `None` for the model's own, where it has one. Sizes may be others than the
+            model's own. What a model takes beside the image, such as steps and labels, has the shape it was built with.
 
     Returns:
         A `Profile`; `print` shows it as a table.
 
     Raises:
-        ValueError: where the size of the image is not known or its channels do not fit, and for a model that is no graph with one input.
+        ValueError: where the size of the image is not known or its channels do not fit, and for a model that is no graph.
 
     Source: ResNet-50 has 4.089 G in torchvision's table and 4.11 G in timm's; the two conventions differ by the norms.
     """
@@ -150,22 +150,35 @@ class _Traced(keras.Operation):
         super().__init__()
         self.operation = operation
         self.works = works
+        self.error: ValueError | None = None
 
     def call(self, *arguments: Any) -> Any:
         self.works.clear()  # a framework may trace twice
-        return apply(self.operation, list(arguments))
+        try:
+            return apply(self.operation, list(arguments))
+        except ValueError as error:
+            self.error = error
+            raise
 
 
 def _trace(operation: Any, arguments: list) -> tuple[Any, list]:
     """The output of an operation as `KerasTensor`s, and the work recorded while it was traced."""
     with backend.recording() as works:
-        output = _Traced(operation, works).compute_output_spec(*arguments)
+        traced = _Traced(operation, works)
+        try:
+            output = traced.compute_output_spec(*arguments)
+        except (ValueError, RuntimeError) as error:
+            if traced.error is None:
+                raise
+            raise traced.error from error  # Keras's own says that a shape could not be found, and this one in its middle
     return output, list(works)
 
 
 def _of_keras(layer: Any, arguments: list, output: Any) -> list[counting.Work]:
     """The work of one of Keras's own layers, by its type; nothing for those that have none or are not known."""
     x, y = arguments[0], output
+    if isinstance(layer, keras.layers.Embedding):  # a look-up
+        return [counting.Work("table")]
     if isinstance(layer, keras.layers.Dense):
         return [counting.Work("dense", counting.size(y) * layer.kernel.shape[0], counting.size(y))]
     if isinstance(layer, (keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose)):

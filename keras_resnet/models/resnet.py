@@ -10,7 +10,7 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import AveragePooling2D, BasicBlock, BlurPooling2D, Bottleneck, MaxPooling2D, Stem
-from keras_resnet.layers.configured import check_choice
+from keras_resnet.layers.configured import check_choice, check_flag
 from keras_resnet.models import network
 from keras_resnet.models.row import Row
 
@@ -47,6 +47,7 @@ def resnet(
     drop_block: float = 0.0,
     stochastic_depth: float = 0.0,
     output_stride: int | None = None,
+    dilates_first: bool = False,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
@@ -82,6 +83,8 @@ def resnet(
         stochastic_depth: share of the last block's samples that skip its branch in training; earlier blocks' shares grow to it from 0.
         output_stride: how many pixels of the image the last map's step covers: 8, 16 or 32; dilation takes the place of the
             strides beyond it. `None` for all strides.
+        dilates_first: whether in a stage whose stride became dilation the first block is dilated as those behind it, as in
+            segmentation_models.pytorch; else as the stage before, which keeps what its weights see: torchvision, timm.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         dtype: dtype policy, such as `"mixed_bfloat16"`; `None` for Keras's setting. The head stays in the variables' type.
         include_top: whether to end in global mean and classifier.
@@ -104,6 +107,7 @@ def resnet(
     `resnetaa` leaves out an odd map's last row and column in the branch; here it is over what there is, so that any size works.
     """
     output_stride = network.check_stages(depths, widths, output_stride, 4)
+    check_flag("dilates_first", dilates_first)
     check_choice("stem_pool", stem_pool, ("max", "conv"))
     if anti_alias is not None and stem_pool == "conv":
         raise ValueError(f"`stem_pool` must be 'max' where there is `anti_alias`. Received: stem_pool='conv', {anti_alias=}.")
@@ -144,6 +148,7 @@ def resnet(
             widths,
             strides=network.stage_strides(depths),
             output_stride=output_stride,
+            dilates_first=dilates_first,
             stride_so_far=4,
             block_settings=settings,
             shortcut=shortcut,

@@ -8,7 +8,8 @@ import keras
 from keras_resnet.layers import Conv2D, Enlarge, HeNormal, NormActivation, PreActBasicBlock
 from keras_resnet.layers.configured import check_choice, check_flag, check_number
 from keras_resnet.layers.normalization import check_norm
-from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format, standardize_shape
+from keras_resnet.models.image_shape import standardize_shape
+from keras_resnet.models.padded_segmenter import check_widths, padded_segmenter, standardize_format
 from keras_resnet.models.row import Row
 
 
@@ -39,6 +40,9 @@ def resunet(
                                                          down3 ----- up3 --/
                                                            | unit, /2 |
                                                          bridge -----/
+
+    unit:  x -- norm -- relu -- conv 3x3, f, /s -- norm -- relu -- conv 3x3, f -- +
+           \\---------------------------- conv 1x1, f, /s -----------------------/
     ```
 
     Args:
@@ -57,7 +61,7 @@ def resunet(
         ValueError: at an argument outside what is listed; nothing is built then.
 
     Source: Zhang et al. 2017, arXiv:1711.10684, figure 2 and table 1, whose 7.8 M parameters are those without the 1x1 projections
-    (7,789,313). A projection takes the pre-activated input, as everywhere in this library.
+    (7,789,313). A projection takes the unit's input as it is: equation 1 adds h(x) to F(x), and figure 1 draws it around all of F.
     """
     widths = check_widths(widths)
     check_choice("upsampling", upsampling, ("nearest", "bilinear"))
@@ -67,15 +71,19 @@ def resunet(
     check_flag("deep_supervision", deep_supervision)
     data_format = standardize_format(data_format)
     input_shape = standardize_shape(input_shape, (None, None, 3), data_format)
-    if len(input_shape) != 3:
-        raise ValueError(f"ResUNet takes images, whose shape has three numbers. Received: input_shape={input_shape!r}.")
     form: dict = dict(data_format=data_format, dtype=dtype)
     norms = dict(norm=norm, norm_momentum=norm_momentum, norm_epsilon=norm_epsilon, activation=activation)
-    unit: dict = dict(use_bias=use_bias, dropout=dropout, **norms, **form)
+    shared: dict = dict(use_bias=use_bias, dropout=dropout, **norms, **form)
     conv: dict = dict(kernel_initializer=HeNormal(mode="fan_in"), **form)
     axis = 1 if data_format == "channels_first" else -1
 
     def body(image: Any) -> list:
+        def unit(x: Any, width: int, strides: int, label: str) -> Any:
+            # Not the block's own projection, which takes the pre-activated input.
+            y = PreActBasicBlock(width, strides, shortcut=None, name=f"{label}_unit", **shared)(x)
+            around = Conv2D(width, 1, strides, use_bias=use_bias, name=f"{label}_shortcut", **conv)(x)
+            return keras.layers.Add(dtype=dtype, name=label)([y, around])
+
         x = Conv2D(widths[0], 3, padding=1, use_bias=use_bias, name="stem_conv1", **conv)(image)
         x = NormActivation(name="stem_norm", **norms, **form)(x)
         x = Conv2D(widths[0], 3, padding=1, use_bias=use_bias, name="stem_conv2", **conv)(x)
@@ -84,13 +92,13 @@ def resunet(
         skips = [x]
         for level, width in enumerate(widths[1:], start=2):
             label = "bridge" if level == len(widths) else f"down{level}"
-            x = PreActBasicBlock(width, strides=2, name=label, **unit)(x)
+            x = unit(x, width, 2, label)
             skips.append(x)
         maps = []
         for level in reversed(range(len(widths) - 1)):
             x = Enlarge(method=upsampling, name=f"up{level + 1}_enlarge", **form)(x)
             x = keras.layers.Concatenate(axis, dtype=dtype, name=f"up{level + 1}_join")([x, skips[level]])
-            x = PreActBasicBlock(widths[level], name=f"up{level + 1}", **unit)(x)
+            x = unit(x, widths[level], 1, f"up{level + 1}")
             maps.append((x, 2**level))
         return maps[::-1]
 

@@ -11,7 +11,7 @@ from keras_resnet.layers.configured import check_flag, is_count
 from keras_resnet.layers.decoder_block import check_decoder
 from keras_resnet.models.encoder_maps import encoder_form, encoder_maps
 from keras_resnet.models.features import feature_info
-from keras_resnet.models.pixel_head import check_head, pixel_head
+from keras_resnet.models.pixel_head import check_head, pixel_head, to_size_of
 
 WIDTHS = (256, 128, 64, 32, 16)
 
@@ -77,8 +77,9 @@ def unet(
     for place, (width, skip) in enumerate(zip(widths, [*skips, image], strict=True), start=1):
         x = DecoderBlock(width, joins=place < len(widths), strides=steps[-place], name=f"up{place}", **shared)([x, skip])
         made.append(x)
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
-    return pixel_head(image, x, side_maps=made[-2::-1] if deep_supervision else (), **head)
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
+    sides = [(one, to_size_of(image)) for one in made[-2::-1]]
+    return pixel_head(image, [(x, None), *sides], deep_supervision=deep_supervision, **head)
 
 
 def unet_plus_plus(
@@ -130,10 +131,10 @@ def unet_plus_plus(
             width = widths[end] if start == 0 else rows[end + 1].shape[axis]
             made[start, end] = DecoderBlock(width, strides=steps[-1 - end], name=f"x_{start}_{end}", **shared)([below, *joined])
     x = DecoderBlock(widths[last], joins=False, strides=steps[0], name=f"x_0_{last}", **shared)([made[0, last - 1], image])
-    head = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
+    head: dict = dict(classes=classes, classifier_activation=classifier_activation, name=name, **encoder_form(encoder))
     # All that was made at the size of the stem's map, of which each stands for a U-Net one level less deep.
-    sides = [made[start, last - 1] for start in range(last)]
-    return pixel_head(image, x, side_maps=sides if deep_supervision else (), **head)
+    sides = [(made[start, last - 1], to_size_of(image)) for start in range(last)]
+    return pixel_head(image, [(x, None), *sides], deep_supervision=deep_supervision, **head)
 
 
 def _widths(widths: Any, count: int) -> tuple[int, ...]:

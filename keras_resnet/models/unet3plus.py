@@ -7,12 +7,12 @@ import keras
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers import Conv2D, ConvStack, FullScaleBlock, HeNormal, MaxPooling2D, PresenceGate
-from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, is_count
 from keras_resnet.layers.full_scale_block import UPSAMPLINGS
 from keras_resnet.layers.normalization import check_norm
 from keras_resnet.models.functional import Network
 from keras_resnet.models.network import check_dtype, image_input
-from keras_resnet.models.pixel_head import pixel_head
+from keras_resnet.models.pixel_head import pixel_head, to_size_of
 from keras_resnet.models.row import Row
 
 
@@ -27,6 +27,7 @@ def unet3plus(
     norm_epsilon: float = 1e-5,
     activation: Any = "relu",
     use_bias: bool | None = True,
+    dropout: float = 0.0,
     remat: bool = False,
     data_format: str | None = None,
     dtype: Any = None,
@@ -54,6 +55,7 @@ def unet3plus(
         upsampling: `"bilinear"` or `"nearest"`, to the very size of the map that is joined.
         norm, norm_momentum, norm_epsilon, activation: as in `layers.DecoderBlock`.
         use_bias: whether the convolutions in front of a norm have a bias, which the authors' have; `None` where there is no norm.
+        dropout: share of the numbers behind the two deepest scales of the way down that training sets to zero, from 0 to below 1.
         remat: whether training recomputes each step of the way down and, as in `layers.FullScaleBlock`, of the way up in the backward pass:
             memory for time.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
@@ -80,6 +82,7 @@ def unet3plus(
     check_count("skip_width", skip_width)
     check_flag("deep_supervision", deep_supervision)
     check_flag("guided", guided)
+    check_number("dropout", dropout, 0, 1)
     check_flag("remat", remat)
     check_choice("upsampling", upsampling, UPSAMPLINGS)
     check_choice("use_bias", use_bias, (True, False, None))
@@ -94,16 +97,17 @@ def unet3plus(
     maps: list = []
     for scale, width in enumerate(widths, start=1):
         x = MaxPooling2D(2, padding="same", name=f"down{scale}_pool", **formats)(x) if maps else image
-        x = ConvStack((width, width), remat=remat, name=f"down{scale}", **norms)(x)
+        drops = dropout if scale >= len(widths) - 1 else 0.0
+        x = ConvStack((width, width), dropout=drops, remat=remat, name=f"down{scale}", **norms)(x)
         maps.append(x)
     for scale in range(len(widths) - 1, 0, -1):
         maps[scale - 1] = FullScaleBlock(skip_width, scale, upsampling, remat=remat, name=f"up{scale}", **norms)(maps)
     model = pixel_head(
         image,
-        maps[0],
+        [(maps[0], None), *((x, to_size_of(image)) for x in maps[1:])],
         classes=classes,
         classifier_activation=classifier_activation,
-        side_maps=maps[1:] if deep_supervision else (),
+        deep_supervision=deep_supervision,
         name=name,
         **formats,
     )

@@ -12,8 +12,8 @@ def walk(model: keras.Model, shape: Sequence, visit: Callable[[Any, list[keras.K
     """Calls `visit(operation, inputs)` for every operation of the graph, in an order in which inputs are known.
 
     Args:
-        model: a functional model with one input.
-        shape: of one image, without the batch.
+        model: a functional model.
+        shape: of one image, without the batch; what the model takes beside its image has the shape of its own input.
         visit: gives the output of an operation, as `keras.KerasTensor`s.
 
     Returns:
@@ -22,7 +22,8 @@ def walk(model: keras.Model, shape: Sequence, visit: Callable[[Any, list[keras.K
     Raises:
         ValueError: at a layer that is a model, or that is called more than once.
     """
-    known = {id(model.inputs[0]): keras.KerasTensor((1, *shape), dtype=model.inputs[0].dtype)}
+    image = image_input_of(model)
+    known = {id(one): keras.KerasTensor((1, *(shape if one is image else one.shape[1:])), dtype=one.dtype) for one in model.inputs}
     for operation in model.operations:
         if isinstance(operation, keras.layers.InputLayer):
             continue
@@ -47,19 +48,35 @@ def check_functional(model: Any) -> None:
         )
 
 
+def image_input_of(model: keras.Model) -> keras.KerasTensor:
+    """The input that is the image or the volume: that with the most axes, the first of several; steps and labels have fewer."""
+    return max(model.inputs, key=lambda one: len(one.shape))
+
+
 def image_shape(model: keras.Model, input_shape: Sequence | None) -> tuple[int, ...]:
     """The shape of one image, without the batch: `input_shape`, which may be another size than the model was built for, or the model's own.
 
     Raises:
-        ValueError: where neither says every size, the channels disagree, and for a model that is no functional one with one input.
+        ValueError: where neither says every size, the channels disagree, for a model that is no functional one, and where the size of
+            something that it takes beside the image is not known.
     """
-    check_functional(model)
-    own = tuple(model.inputs[0].shape[1:])
+    if not isinstance(model, keras.Model) or not getattr(model, "operations", None) or not model.inputs:
+        raise ValueError(
+            f"`model` must be a functional keras.Model, such as keras_resnet.create_model gives. Received: {type(model).__name__}."
+        )
+    image = image_input_of(model)
+    for one in model.inputs:
+        if one is not image and None in one.shape[1:]:
+            raise ValueError(
+                f"The model {model.name!r} takes {one.name!r} beside its image {image.name!r}, of the unknown size {tuple(one.shape[1:])}: "
+                f"`input_shape` says the image's alone. Build the model with the sizes of {one.name!r}."
+            )
+    own = tuple(image.shape[1:])
     if input_shape is None:
         if None in own:
             raise ValueError(
                 f"The model {model.name!r} takes images of any size, {own}: say for which one by `input_shape`, without the batch, "
-                "such as input_shape=(224, 224, 3)."
+                f"such as input_shape={_example(own, is_channels_first(model))}."
             )
         return own
     given = tuple(input_shape) if isinstance(input_shape, (tuple, list)) else (input_shape,)
@@ -73,6 +90,12 @@ def image_shape(model: keras.Model, input_shape: Sequence | None) -> tuple[int, 
     return tuple(int(size) for size in given)
 
 
+def _example(own: tuple, first: bool) -> tuple:
+    channels = own[0 if first else -1] or 3
+    sizes = tuple(size or (224 if len(own) == 3 else 64) for size in (own[1:] if first else own[:-1]))
+    return (channels, *sizes) if first else (*sizes, channels)
+
+
 def is_channels_first(model: keras.Model) -> bool:
     """Whether the model's images are `(channels, height, width)`, as its layers say."""
     return any(getattr(layer, "data_format", None) == "channels_first" for layer in model.layers)
@@ -82,4 +105,10 @@ def apply(operation: Any, arguments: list) -> Any:
     """`operation` on its arguments; a layer of several takes them as a list, in inference."""
     if not isinstance(operation, keras.layers.Layer):
         return operation(*arguments)
-    return operation(arguments if len(arguments) > 1 else arguments[0], training=False)
+    return operation(arguments if len(arguments) > 1 or _takes_list(operation) else arguments[0], training=False)
+
+
+def _takes_list(layer: keras.layers.Layer) -> bool:
+    """Whether a layer was built for a list of maps, which may hold one: `ClimbingConvs` of the largest map of a pyramid."""
+    shapes = (layer.get_build_config() or {}).get("input_shape")
+    return isinstance(shapes, (list, tuple)) and len(shapes) > 0 and isinstance(shapes[0], (list, tuple))

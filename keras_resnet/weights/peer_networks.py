@@ -1,4 +1,4 @@
-"""Which networks torchvision, keras.applications and timm have, and in what one of ours differs from them though its variables fit."""
+"""Which networks torchvision, keras.applications, timm and segmentation_models.pytorch have, and how ours differ though variables fit."""
 
 import functools
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers import Residual, Stem
+from keras_resnet.layers import AtrousPyramid, ClimbingConvs, DecoderBlock, DeepLabDecoder, Residual, Stem
 from keras_resnet.models.densenet import DENSENETS
 from keras_resnet.models.preresnet import PRERESNETS
 from keras_resnet.models.resnet import RESNETS
@@ -25,17 +25,25 @@ NETWORKS = {
 }
 # What no trained number depends on, or where what differs is made up for: biases are folded, a variance takes up its epsilon.
 NEUTRAL = {
-    *("name", "trainable", "dtype", "data_format", "minimum_size", "num_blocks", "adapts_statistics", "remat", "memory_efficient"),
+    *("name", "trainable", "dtype", "data_format", "minimum_size", "num_blocks", "adapts_statistics", "remat"),
     *("norm_momentum", "norm_epsilon", "use_bias", "zero_init_residual"),
     *("dropout", "drop_block", "drop_block_size", "drop_block_scale", "stochastic_depth"),
 }
 PLACES = ("strides", "dilation_rate", "first_dilation_rate")  # which dilation changes, and no number with it
 
+# The settings that segmentation_models.pytorch's decoders have, each with its values there.
+DECODERS: dict[type, dict[str, tuple]] = {
+    DecoderBlock: dict(norm=("batch", None), merge=("concat",), upsampling=("nearest", "bilinear")),
+    ClimbingConvs: dict(norm=("group",), upsampling=("aligned",)),
+    AtrousPyramid: dict(norm=("batch",)),
+    DeepLabDecoder: dict(norm=("batch",), upsampling=("aligned",), early_filters=(48,)),
+}
+
 
 def difference(model: keras.Model, library: str) -> str:
     """In what a network is none of the library's, in words; "" where it is one."""
     if library == "timm":
-        return _unknown_to_timm(model)
+        return _unknown_to_timm(model) or _unknown_decoder(model)
     dilated = any(getattr(layer, "dilation_rate", 1) not in (1, (1, 1)) for layer in model.layers)
     left_out = NEUTRAL.union(PLACES) if dilated else NEUTRAL
     own = _without(left_out, _settings(model))
@@ -56,6 +64,20 @@ def _unknown_to_timm(model: keras.Model) -> str:
         if isinstance(layer, Residual) and layer.get_config().get("shortcut") in (None, "identity"):
             return f"a block without projections, {layer.name}"
     return ""
+
+
+def _unknown_decoder(model: keras.Model) -> str:
+    """In what a network's decoder is none of segmentation_models.pytorch's, in words; "" where it is one, or there is none."""
+    climbs = 0
+    for layer in model.layers:
+        for name, values in DECODERS.get(type(layer), {}).items():
+            if getattr(layer, name) not in values:
+                allowed = " or ".join(map(repr, values))
+                return f"segmentation_models.pytorch's decoders have {name}={allowed}, this network has {getattr(layer, name)!r}"
+        if isinstance(layer, AtrousPyramid) and len(layer.rates) != 3:
+            return f"segmentation_models.pytorch's pyramids have three rates, this network has {len(layer.rates)}"
+        climbs += isinstance(layer, ClimbingConvs)
+    return "" if climbs in (0, 4) else f"segmentation_models.pytorch's feature pyramids have four maps, this network has {climbs}"
 
 
 def _settings(model: keras.Model) -> dict[str, dict[str, Any]]:

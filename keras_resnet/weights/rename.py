@@ -8,7 +8,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resnet.layers import DecoderBlock, DenseBlock, NormFreeBottleneck, Residual, Stem, TransformerBlock
+from keras_resnet.layers import (
+    ClimbingConvs,
+    DecoderBlock,
+    DeepLabDecoder,
+    DenseBlock,
+    NormFreeBottleneck,
+    Residual,
+    Stem,
+    TransformerBlock,
+)
 from keras_resnet.weights import keras_names, peer_networks, torch_names
 from keras_resnet.weights.family import Family
 
@@ -151,11 +160,14 @@ BIT_NETWORKS = (
 )
 
 
+DECODERS = {DecoderBlock, ClimbingConvs, DeepLabDecoder}
+
+
 def family_of(model: keras.Model) -> Family:
     """The family whose names a model's variables have at timm."""
     kinds = [type(layer) for layer in model.layers]
     encoder = _encoder_family(kinds)
-    return torch_names.with_decoder(encoder) if DecoderBlock in kinds else encoder
+    return encoder if DECODERS.isdisjoint(kinds) else torch_names.with_decoder(encoder)
 
 
 def _encoder_family(kinds: list[type]) -> Family:
@@ -197,7 +209,7 @@ def _key(path: str, family: Family, leaves: Mapping[str, str], separator: str, l
 
 def _places(found: dict, layer: Any, transformers: int) -> dict[str, Any]:
     """What a target may ask for beside what its pattern found: numbers that count from 0 there, or depend on the layer."""
-    deep = getattr(layer, "deep", None)
+    deep = layer.deep if isinstance(layer, Stem) else None
     number = int(found.get("i") or 1)
     step = 3 * (number - 1)  # convolution, norm, activation
     conv = 1 if getattr(layer, "shortcut", None) == "avg_pool" else 0  # a pool comes first

@@ -20,7 +20,8 @@ SUFFIXES = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetens
 def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "timm") -> None:
     """Writes the numbers of a network to a file that timm, torchvision or keras.applications loads.
 
-    For our own files there are `model.save` and `model.save_weights`.
+    A network for dense prediction goes, in the layout `"timm"`, into segmentation_models.pytorch's names. For our own files there are
+    `model.save` and `model.save_weights`.
 
     Args:
         model: a network of the zoo.
@@ -96,7 +97,7 @@ def _problem(model: keras.Model, layout: str, found: rename.Layout) -> str:
     for block in model.layers:
         if isinstance(block, Residual) and block.strides > 1 and getattr(block, "strides_in", "3x3") != "3x3":
             return f"{block.name} strides in the 1x1 convolution, its networks in the 3x3"
-    biased = [key for key, slot in found.slots.items() if _is_conv_bias(slot)]
+    biased = [key for key, slot in found.slots.items() if _is_conv_bias(slot) and not key.startswith("decoder.")]  # which may have them
     if biased and family not in (torch_names.NORM_FREE, torch_names.TRANSFORMER):
         return f"its convolutions have no biases, this network has {biased[0]}"
     if layout == "torchvision" and family not in (torch_names.RESNET, torch_names.DENSE):

@@ -108,6 +108,32 @@ DECODER = (
             (r"attention(?P<c>\d)/spatial", "attention{c}.attention.sSE.0"),
         )
     ),
+    # FPN: the largest map is p2 there, and the last of its blocks.
+    (r"deepest", "decoder.p5"),
+    (r"lateral(?P<s>\d)/conv", "decoder.p{after}.skip_conv"),
+    *(
+        (rf"climb{place}/{kind}(?P<i>\d)", f"decoder.seg_blocks.{4 - place}.block.{{before}}.block.{child}")
+        for place in (1, 2, 3, 4)
+        for child, kind in enumerate(("conv", "norm"))
+    ),
+    # DeepLabV3+.
+    (r"pyramid/conv_near", "decoder.aspp.0.convs.0.0"),
+    (r"pyramid/norm_near", "decoder.aspp.0.convs.0.1"),
+    (r"pyramid/far(?P<i>\d)/depthwise", "decoder.aspp.0.convs.{i}.0.0"),
+    (r"pyramid/far(?P<i>\d)/conv", "decoder.aspp.0.convs.{i}.0.1"),
+    (r"pyramid/far(?P<i>\d)/norm", "decoder.aspp.0.convs.{i}.1"),
+    (r"pyramid/conv_whole", "decoder.aspp.0.convs.4.1"),
+    (r"pyramid/norm_whole", "decoder.aspp.0.convs.4.2"),
+    (r"pyramid/conv_join", "decoder.aspp.0.project.0"),
+    (r"pyramid/norm_join", "decoder.aspp.0.project.1"),
+    (r"decoder/deep/depthwise", "decoder.aspp.1.0"),
+    (r"decoder/deep/conv", "decoder.aspp.1.1"),
+    (r"decoder/deep/norm", "decoder.aspp.2"),
+    (r"decoder/conv_early", "decoder.block1.0"),
+    (r"decoder/norm_early", "decoder.block1.1"),
+    (r"decoder/joined/depthwise", "decoder.block2.0.0"),
+    (r"decoder/joined/conv", "decoder.block2.0.1"),
+    (r"decoder/joined/norm", "decoder.block2.1"),
     (r"head", "segmentation_head.0"),
 )
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from keras_resnet import backend, losses
 from keras_resnet.backend import nearest
 from tests.arrays import as_numpy
 
@@ -19,8 +20,8 @@ def test_values(shape, lengths):
         mask[0, ..., 0] = False
         mask[-1, ..., -1] = True
         tensor = keras.ops.convert_to_tensor(mask)
-        found = as_numpy(nearest.squared_distances(tensor, lengths))
-        plain = as_numpy(nearest.reference(tensor, lengths, "float32"))
+        found = as_numpy(backend.squared_distances(tensor, lengths))
+        plain = as_numpy(nearest.squared_distances(tensor, lengths))
         assert found.dtype == plain.dtype == np.float32
         np.testing.assert_allclose(found, plain, rtol=1e-6)
         for place in np.ndindex(shape[0], shape[-1]):
@@ -29,12 +30,26 @@ def test_values(shape, lengths):
             np.testing.assert_allclose(found[place[0], ..., place[1]], np.broadcast_to(expected, one.shape), rtol=1e-5)
 
 
+def test_the_reference_is_chosen(monkeypatch):
+    """As every operation's: also through the loss that needs it."""
+    calls = []
+    monkeypatch.setattr(nearest, "_step", lambda *args, step=nearest._step: calls.append(1) or step(*args))
+    mask = np.zeros((1, 3, 4), "int32")
+    mask[0, 1, 2] = 1
+    with backend.use_reference():
+        plainly = as_numpy(losses.Hausdorff()(mask, np.ones((1, 3, 4, 1), "float32")))
+    assert calls
+    del calls[:]
+    assert as_numpy(losses.Hausdorff()(mask, np.ones((1, 3, 4, 1), "float32"))) == pytest.approx(plainly, rel=1e-5)
+    assert not calls or keras.backend.backend() != "torch", "its twin has no loop; TensorFlow compiles the plain way's"
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow traces without sizes")
 def test_sizes_that_are_not_known():
     import tensorflow as tf
 
     open_sizes = tf.TensorSpec((None, None, None, None), tf.bool)
-    traced = tf.function(lambda mask: nearest.squared_distances(mask, (1.0, 1.0)), input_signature=[open_sizes])
+    traced = tf.function(lambda mask: backend.squared_distances(mask, (1.0, 1.0)), input_signature=[open_sizes])
     for shape in ((2, 9, 7, 3), (1, 12, 20, 1)):
         mask = tf.constant(np.random.default_rng(1).random(shape) < 0.1)
-        np.testing.assert_array_equal(traced(mask), nearest.reference(mask, (1.0, 1.0), "float32"))
+        np.testing.assert_array_equal(traced(mask), nearest.squared_distances(mask, (1.0, 1.0)))

@@ -116,6 +116,28 @@ def test_a_file_that_is_there_stays(folder):
     assert there.read_bytes() != b"precious"
 
 
+def test_networks_of_other_tasks(folder, monkeypatch):
+    """Between our own formats as all; other libraries have no names for them."""
+    small = dict(depths=(1, 1, 1), growth_rate=2, stem_width=3)
+    model = keras_resnet.FCDenseNet56(classes=4, **small)
+    model.save(folder / "segmenter.keras")
+    status, out, error = run("convert", folder / "segmenter.keras", folder / "segmenter.weights.h5")
+    assert (status, out) == (0, ""), error
+    create = keras_resnet.create_model
+    monkeypatch.setattr(keras_resnet, "create_model", lambda name, **settings: create(name, **{**settings, **small}))
+    arguments = ["convert", folder / "segmenter.weights.h5", folder / "again.keras", "--model", "fc_densenet56"]
+    status, _, error = run(*arguments)
+    assert status == 1
+    assert "2 of another shape" in error
+    status, out, error = run(*arguments, "--classes", 4)
+    assert (status, out) == (0, ""), error
+    for one, other in zip(model.get_weights(), keras.models.load_model(folder / "again.keras").get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    status, out, error = run("convert", folder / "segmenter.keras", folder / "no.safetensors", "--to", "timm")
+    assert (status, out) == (1, "")
+    assert "timm cannot take the weights" in error
+
+
 @pytest.mark.parametrize(
     ("source", "target", "arguments", "says"),
     [
@@ -130,6 +152,7 @@ def test_a_file_that_is_there_stays(folder):
         ("my.keras", "out.pth", ["--to", "timm", "--no-top"], "--no-top goes with --model"),
         ("plain.safetensors", "out.keras", ["--model", "resnet18", "--classes", 3, "--no-top"], "give --no-top, or --classes 3"),
         ("plain.safetensors", "out.keras", ["--model", "resnet5"], "Closest: resnet"),
+        ("plain.safetensors", "out.keras", ["--model", "unet3plus", "--no-top"], "unet3plus is a network for segmentation"),
         ("plain.safetensors", "out.keras", ["--model", "resnet50.a1_in1k"], "--model names the network alone"),
     ],
 )

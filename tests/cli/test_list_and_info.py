@@ -6,8 +6,9 @@ import keras
 import pytest
 
 import keras_resnet
+from keras_resnet.constructors import CONSTRUCTORS
 from keras_resnet.weights.catalogue import CATALOGUE, DEFAULTS
-from keras_resnet.zoo import CONSTRUCTORS, ZOO
+from keras_resnet.zoo import NETWORKS, TASKS
 from keras_resnet_cli import facts
 from tests import checkpoints_table
 from tests.cli.run import run, run_fresh
@@ -19,13 +20,15 @@ HEAVY = "{'keras', 'keras_resnet', 'torch', 'jax', 'tensorflow', 'numpy', 'h5py'
 
 def test_the_table_of_networks_is_up_to_date():
     assert checkpoints_table.NETWORKS.read_text(encoding="utf-8") == checkpoints_table.networks(), "run `make docs`"
-    assert list(facts.networks()) == keras_resnet.list_models(task="classification")
+    assert list(facts.networks()) == [name for task in TASKS for name in keras_resnet.list_models(task=task)]
+    assert facts.tasks() == list(TASKS)
     for name, network in facts.networks().items():
-        assert (network.params, network.paper) == (ZOO[name].params, ZOO[name].paper)
-        assert network.constructor in CONSTRUCTORS
+        assert (network.params, network.paper) == (NETWORKS[name].params, NETWORKS[name].paper)
+        assert CONSTRUCTORS[network.constructor].__doc__.startswith(f"Builds {name}: {network.builder}(")
+        assert name in TASKS[network.task]
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["list", "*", "--pretrained"], ["info", "resnet50"], ["info", "resnet50.a1_in1k"]])
+@pytest.mark.parametrize("arguments", [["list"], ["list", "*", "--pretrained"], ["info", "unet3plus"], ["info", "resnet50.a1_in1k"]])
 def test_no_backend_and_half_a_second(arguments):
     program = (
         "import sys\n"
@@ -42,10 +45,34 @@ def test_list_networks():
     status, out, error = run("list")
     assert (status, error) == (0, "")
     named = [line.split()[0] for line in out.splitlines()[2:-1]]
-    assert named == keras_resnet.list_models(task="classification")
-    assert out.splitlines()[-1] == f"{len(ZOO)} of {len(ZOO)} networks."
+    assert named == list(facts.networks())
+    assert out.splitlines()[-1] == f"{len(NETWORKS)} of {len(NETWORKS)} networks."
     line = next(line for line in out.splitlines() if line.split()[0] == "resnet50")
-    assert line.split()[1:] == ["50", "25,557,032", "4.089", "224", "21", "a1_in1k", "arXiv:1512.03385"]
+    assert line.split()[1:] == ["50", "25,557,032", "4.089", "224x224", "21", "a1_in1k", "arXiv:1512.03385"]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_list_of_a_task(task):
+    status, out, error = run("list", "--task", task)
+    assert (status, error) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()[2:-1]] == keras_resnet.list_models(task=task)
+    assert out.splitlines()[-1] == f"{len(TASKS[task])} of {len(NETWORKS)} networks."
+    assert ("weights" in out.splitlines()[0]) == (task == "classification")
+    status, out, error = run("list", "--task", task, "--pretrained", "--json")
+    if task == "classification":
+        assert {found["name"] for found in json.loads(out)} == set(CATALOGUE)
+    else:
+        assert (status, out) == (1, "")
+        assert f"No published weights for {task} fit '*'" in error
+
+
+def test_list_of_a_task_and_a_pattern():
+    _, out, _ = run("list", "*unet3d", "--task", "segmentation", "--json")
+    found = {network["name"]: network for network in json.loads(out)}
+    assert list(found) == ["attention_unet3d", "nnunet3d", "unet3d"]
+    one = found["unet3d"]
+    assert (one["task"], one["constructor"], one["shape"]) == ("segmentation", "PlainUNet3D", [116, 132, 132, 3])
+    assert (one["weights"], one["imagenet"]) == ([], None)
 
 
 def test_list_of_a_pattern():
@@ -89,6 +116,9 @@ def test_info():
     status, out, _ = run("info", "resnext101_32x8d")
     assert status == 0
     assert all(text in out for text in ("88,791,336", "arxiv.org/abs/1611.05431", "keras_resnet.ResNeXt101_32x8d", "IMAGENET1K_V2"))
+    assert "16.414 G for an image of 224 x 224 x 3" in out
+    _, out, _ = run("info", "unet3d")
+    assert all(text in out for text in ("segmentation", "19,074,627", "a volume of 116 x 132 x 132 x 3", "keras_resnet.PlainUNet3D"))
     _, out, _ = run("info", "resnet20")
     assert "No weights are published" in out
     status, out, _ = run("info", "resnext101_32x8d.fb_wsl_ig1b_ft_in1k")
@@ -112,6 +142,10 @@ def test_info_of_all_weights(name):
         (["info", "resnet50.a1"], "of 'resnet50': a1_in1k, a1h_in1k"),
         (["info", "resnet20.a1"], "none are published"),
         (["list", "resnext50_32x4"], "No network fits 'resnext50_32x4'. Closest: resnext50_32x4d"),
+        (["list", "--task", "segmantation"], "no task named 'segmantation'. Closest: segmentation."),
+        (["list", "--task", "dogs"], "no task named 'dogs'. Tasks are classification, segmentation, diffusion."),
+        (["list", "unet3pluss", "--task", "segmentation"], "No network for segmentation fits 'unet3pluss'. Closest: unet3plus"),
+        (["info", "UNet3Plus"], "Closest: unet3plus"),
         (["list", "resnet20", "--pretrained"], "No published weights fit 'resnet20'"),
     ],
 )

@@ -131,6 +131,7 @@ MISTAKES = [
     (["--model", "resnet50.a1_in1k", "--weights", "a1_in1k"], "give either these or --weights"),
     (["--model", "vit_base_patch16_224.dino"], "vit_base_patch16_224.dino has no head"),
     (["--model", "hf://timm/resnet50.a1_in1k", "--weights", "a1_in1k"], "give either these or --weights"),
+    (["--model", "unet3plus"], "unet3plus is a network for segmentation"),
     (["--model", "none.keras"], "no model at 'none.keras'"),
 ]
 
@@ -171,6 +172,22 @@ def test_a_model_without_head(folder):
     status, out, error = run("predict", folder / "picture0.png", "--model", folder / "headless.keras")
     assert (status, out) == (1, "")
     assert "has no head" in error
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "says"),
+    [
+        ("unet_bn", dict(widths=(2, 3)), "gives classes to each pixel"),
+        ("nested_unet_ds", dict(widths=(2, 3), input_shape=(32, 32, 3)), "gives classes to each pixel"),
+        ("ddpm_28", dict(width=4, multipliers=(1,), depth=1, attention_strides=(), norm=None), "takes images, timesteps, and not"),
+    ],
+)
+def test_models_of_other_tasks(name, settings, says, folder, tmp_path):
+    keras_resnet.create_model(name, **settings).save(tmp_path / "other.keras")
+    status, out, error = run("predict", folder / "picture0.png", "--model", tmp_path / "other.keras")
+    assert (status, out) == (1, "")
+    assert "other.keras' cannot say what is in a picture" in error
+    assert says in error
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="no backend is started")

@@ -152,6 +152,41 @@ def test_mixed_precision_learns_in_float32():
         assert np.isfinite(model.fit(normal(2, 4, 4, 1), verbose=0).history["loss"][0])
 
 
+LOW = np.full(8, 1e-6, "float32")  # weights of samples: without a scale the gradients would be zero in float16
+
+
+def fitted(dtype: str) -> tuple[keras.Model, np.ndarray]:
+    """A model after a step, and how far its variables moved."""
+    keras.utils.set_random_seed(0)
+    model = Diffusion(network(dtype=dtype, classes=1, norm=None), seed=0, label_dropout=0.0)
+    for place, variable in enumerate(model.network.trainable_variables):  # else the last of each block starts near zero
+        variable.assign(np.random.default_rng(place).normal(0, 0.1, variable.shape))
+    before = values(model.network)
+    model.compile(keras.optimizers.SGD(2e4, use_ema=True, ema_momentum=0.5))
+    model.fit(normal(8, 4, 4, 1), np.zeros(8, "int32"), sample_weight=LOW, batch_size=8, verbose=0)
+    return model, np.concatenate([(value - before[path]).ravel() for path, value in values(model.network).items()])
+
+
+def test_float16_learns():
+    model, moved = fitted("mixed_float16")
+    assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert np.isfinite(moved).all()
+    assert (moved != 0).mean() > 0.9  # without a scale 0.006
+
+
+@quick_on_torch
+def test_float16_learns_what_float32_does(tmp_path):
+    """And the file keeps the scale and the averaged weights."""
+    _, expected = fitted("float32")
+    model, moved = fitted("mixed_float16")
+    assert np.linalg.norm(moved - expected) < 0.01 * np.linalg.norm(expected)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert isinstance(loaded.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert loaded.optimizer.inner_optimizer.use_ema
+    assert loaded.optimizer.inner_optimizer.built
+
+
 @pytest.mark.parametrize(
     ("images", "labels", "says"),
     [

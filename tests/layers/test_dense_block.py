@@ -44,7 +44,7 @@ def convolved(conv, x, dilation=1):
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("settings", [{}, dict(bottleneck=None), dict(dilation_rate=2), dict(memory_efficient=True)])
+@pytest.mark.parametrize("settings", [{}, dict(bottleneck=None), dict(dilation_rate=2), dict(remat=True)])
 def test_block_is_its_drawing(settings, training):
     block = built(layers.DenseBlock(3, 4, data_format="channels_last", **settings))
     features = keras.ops.convert_to_tensor(X)
@@ -59,10 +59,10 @@ def test_block_is_its_drawing(settings, training):
     assert tolerances.difference(as_numpy(run(block, X, training)), as_numpy(features)) < tolerances.OPERATION["float32"]
 
 
-@pytest.mark.parametrize("memory_efficient", [False, True])
-def test_new_features_of_several_maps(memory_efficient):
+@pytest.mark.parametrize("remat", [False, True])
+def test_new_features_of_several_maps(remat):
     """Several maps count as joined; without the input the output is the last features of the other."""
-    settings = dict(bottleneck=None, use_bias=True, memory_efficient=memory_efficient, data_format="channels_last")
+    settings = dict(bottleneck=None, use_bias=True, remat=remat, data_format="channels_last")
     whole, new = (layers.DenseBlock(3, 4, keeps_input=keeps, **settings) for keeps in (True, False))
     built(whole)
     new.build([(4, 7, 6, 3), (4, 7, 6, 5)])
@@ -104,9 +104,9 @@ def test_transition_to_the_maximum():
     """Of an odd map the last row counts, too; recomputed or not."""
     y: list = []
     weights: list = []
-    for memory_efficient in (False, True):
+    for remat in (False, True):
         layer = built(
-            layers.Transition(1.0, pool="max", use_bias=True, memory_efficient=memory_efficient, data_format="channels_last"),
+            layers.Transition(1.0, pool="max", use_bias=True, remat=remat, data_format="channels_last"),
         )
         assert layer.conv.use_bias
         if weights:
@@ -142,7 +142,7 @@ def test_a_transition_that_keeps_the_size_has_the_same_pixels_in_between():
 def test_recomputing_changes_nothing(dropout):
     """The same output, gradients and statistics, moved once; and under dropout the same mask when it is worked out again."""
     plain = built(layers.DenseBlock(3, 4, dropout=dropout, data_format="channels_last"))
-    lean = layers.DenseBlock(3, 4, dropout=dropout, memory_efficient=True, data_format="channels_last")
+    lean = layers.DenseBlock(3, 4, dropout=dropout, remat=True, data_format="channels_last")
     lean.build(X.shape)
     for new, old in zip(lean.variables, plain.variables, strict=True):
         new.assign(old.value)
@@ -160,7 +160,7 @@ def test_recomputing_changes_nothing(dropout):
         assert tolerances.difference(two, one) < tolerances.OPERATION["float32"], path
 
 
-@pytest.mark.parametrize("settings", [dict(dropout=0.3), dict(dropout=0.3, bottleneck=None), dict(dropout=0.3, memory_efficient=True)])
+@pytest.mark.parametrize("settings", [dict(dropout=0.3), dict(dropout=0.3, bottleneck=None), dict(dropout=0.3, remat=True)])
 def test_dropout(settings, tmp_path):
     """Apart from `test_every_layer`: which numbers fall depends on the data format."""
     check_layer(functools.partial(layers.DenseBlock, 2, 4, **settings), (3, 9, 8, 8), tmp_path, has_formats=False)
@@ -179,8 +179,8 @@ def test_recomputing_saves_memory():
     shape = (4, 16, 16, 16)
     x = normal(*shape)
     kept = []
-    for memory_efficient in (False, True):
-        block = layers.DenseBlock(10, 4, memory_efficient=memory_efficient, data_format="channels_last")
+    for remat in (False, True):
+        block = layers.DenseBlock(10, 4, remat=remat, data_format="channels_last")
         block.build(shape)
         kept.append(saved_bytes(block, x))
     # XLA's also holds what one layer needs for the moment, a larger share of so small a block; jax.checkpoint's is 0.996 on a CPU.
@@ -238,7 +238,7 @@ def test_paths_of_variables():
         (layers.DenseLayer, dict(growth_rate=0), "growth_rate"),
         (layers.DenseLayer, dict(growth_rate=4, bottleneck=0), "bottleneck"),
         (layers.DenseLayer, dict(growth_rate=4, dropout=1.0), "dropout"),
-        (layers.DenseLayer, dict(growth_rate=4, memory_efficient="yes"), "memory_efficient"),
+        (layers.DenseLayer, dict(growth_rate=4, remat="yes"), "remat"),
         (layers.DenseBlock, dict(num_layers=0, growth_rate=4), "num_layers"),
         (layers.DenseBlock, dict(num_layers=2, growth_rate=-1), "growth_rate"),
         (layers.DenseBlock, dict(num_layers=2, growth_rate=4, norm="bunch"), "norm"),
@@ -248,7 +248,7 @@ def test_paths_of_variables():
         (layers.Transition, dict(strides=3), "strides"),
         (layers.Transition, dict(filters=0), "filters"),
         (layers.Transition, dict(pool="min"), "pool"),
-        (layers.Transition, dict(memory_efficient=2), "memory_efficient"),
+        (layers.Transition, dict(remat=2), "remat"),
         (layers.DenseBlock, dict(num_layers=2, growth_rate=4, keeps_input=0), "keeps_input"),
         (layers.DenseLayer, dict(growth_rate=4, use_bias="no"), "use_bias"),
         (layers.DenseLayer, dict(growth_rate=4, distribution="flat"), "distribution"),
@@ -268,3 +268,10 @@ def test_unknown_activation():
 def test_a_transition_must_leave_channels():
     with pytest.raises(ValueError, match="compression"):
         layers.Transition(0.1).build((None, 8, 8, 8))
+
+
+@pytest.mark.parametrize("layer", [layers.DenseLayer(4, remat=True), layers.DenseBlock(2, 4, remat=True), layers.Transition(remat=True)])
+def test_a_configuration_of_the_older_word(layer):
+    config = layer.get_config()
+    config["memory_efficient"] = config.pop("remat")
+    assert type(layer).from_config(config).get_config() == layer.get_config()

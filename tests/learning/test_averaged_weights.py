@@ -77,6 +77,7 @@ def test_keras_own_do_otherwise():
     assert chain.evaluate(IMAGES, LABELS, verbose=0) != pytest.approx(history["val_loss"][-1], rel=1e-3)
 
 
+@quick_on_torch
 def test_a_part_of_checkpoints(tmp_path):
     straight = AveragedWeights(0.6)
     fit(model(), 2, straight)

@@ -6,6 +6,7 @@ import pytest
 
 from keras_resnet.learning import Batches, Checkpoint, Mix, PadAndCrop, ProgressiveSize, RandomResizedCrop
 from tests.arrays import as_numpy
+from tests.quick import quick_on_torch
 
 
 def test_batches_for_fit():
@@ -29,6 +30,7 @@ def test_batches_for_fit():
     assert plain[0].dtype == np.uint8
 
 
+@quick_on_torch
 def test_a_run_goes_on_with_the_same_pictures(tmp_path):
     images, labels = np.random.default_rng(0).normal(size=(10, 8, 8, 3)).astype("float32"), np.arange(10) % 2
 

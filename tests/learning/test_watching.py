@@ -69,6 +69,7 @@ def test_throughput_leaves_validation_out():
     assert "data_wait" not in history
 
 
+@quick_on_torch
 def test_the_share_of_time_that_data_takes():
     if keras.backend.backend() == "tensorflow":
         pytest.skip("TensorFlow fetches ahead")

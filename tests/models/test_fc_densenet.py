@@ -7,10 +7,13 @@ import pytest
 from keras_resnet import layers, models
 from keras_resnet.models.fc_densenet import FC_DENSENETS
 from tests import tolerances
-from tests.arrays import as_numpy, normal, values
+from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.gradients import layer_gradients
+from tests.models.classic_unets import check_deep_supervision
+from tests.models.dense_networks import check_learns_and_is_kept
 from tests.models.stock import carrying, convolved, normalized, spread
+from tests.quick import quick_on_torch
 
 # Trainable parameters and statistics of the authors' networks: 11 classes, three channels. The paper prints their sum.
 COUNTS = {"fc_densenet56": (1_376_795, 21_168), "fc_densenet67": (3_463_243, 39_680), "fc_densenet103": (9_322_091, 103_072)}
@@ -101,28 +104,7 @@ def test_output_has_the_images_size(size):
     ids=str,
 )
 def test_every_option_learns_and_is_kept(settings, tmp_path):
-    """A training step moves every variable; the `.keras` file, bfloat16 and channels first give the same."""
-    images, masks = normal(4, 17, 18, 3), np.arange(4 * 17 * 18).reshape(4, 17, 18) % 4
-    model = small(**settings)
-    before = values(model)
-    model.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(images, masks, batch_size=4, verbose=0)
-    after = values(model)
-    assert [path for path in before if (before[path] == after[path]).all()] == []
-    logits = as_numpy(run(model, images))
-    model.save(tmp_path / "model.keras")
-    assert (as_numpy(run(keras.saving.load_model(tmp_path / "model.keras"), images)) == logits).all()
-    forms = [
-        (dict(dtype="mixed_bfloat16"), 5 * tolerances.LOGITS_BFLOAT16),
-        (dict(data_format="channels_first"), tolerances.LOGITS_FLOAT32),
-    ]
-    for form, tolerance in forms:
-        other = small(**settings, **form)
-        for new, old in zip(other.variables, model.variables, strict=True):
-            new.assign(old.value)
-        first = "data_format" in form
-        y = as_numpy(run(other, np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if first else images))
-        assert tolerances.difference(y.transpose(0, 2, 3, 1) if first else y, logits) < tolerance
+    check_learns_and_is_kept(lambda **form: small(classes=3, **settings, **form), tmp_path, size=17)
 
 
 def test_softmax_is_over_the_classes_in_both_formats():
@@ -155,6 +137,13 @@ def test_recomputing_changes_nothing(dropout):
             assert tolerances.difference(two, one) < tolerances.GRADIENTS, path
     for (path, one), two in zip(after.items(), after2.values(), strict=True):
         assert tolerances.difference(two, one) < tolerances.OPERATION["float32"], path
+
+
+@quick_on_torch
+def test_blocks_on_the_way_up_have_heads():
+    model = small(deep_supervision=True)
+    assert tuple(model.get_layer("aux1").kernel.shape) == (1, 1, 3 * 3, 4)  # the new features of a block of three layers
+    check_deep_supervision(model, 1)
 
 
 def test_kernels_start_uniform():

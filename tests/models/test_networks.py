@@ -12,6 +12,7 @@ from tests import tolerances
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.check_model import check_model
+from tests.quick import quick_on_torch
 
 tiny = functools.partial(resnet, depths=(1, 1), widths=(16, 32))
 small_v2 = functools.partial(resnetv2, depths=(1, 1), widths=(8, 16), stem_width=8)
@@ -239,3 +240,17 @@ def test_a_trained_network_survives_batches_that_fail(way):
     after = [as_numpy(variable) for variable in [*model.variables, *model.optimizer.variables]]
     assert all((a == b).all() for a, b in zip(after, before, strict=True))
     assert np.isfinite(model.predict(normal(2, 8, 8, 3), verbose=0)).all()
+
+
+@quick_on_torch
+def test_losses_of_float16_are_scaled():
+    """By the layers' own type, which Keras does not ask a functional model for; not where that is switched off, nor twice."""
+    model = small(dtype="mixed_float16", input_shape=(8, 8, 3), classes=2)
+    model.compile("sgd", "mse", auto_scale_loss=False)
+    assert isinstance(model.optimizer, keras.optimizers.SGD)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert isinstance(model.optimizer.inner_optimizer, keras.optimizers.SGD)
+    assert np.isfinite(model.fit(normal(2, 8, 8, 3), np.array([0, 1]), verbose=0).history["loss"][0])
+    model.compile(model.optimizer, "mse")
+    assert isinstance(model.optimizer.inner_optimizer, keras.optimizers.SGD)
+    small(input_shape=(8, 8, 3)).compile(optimizer=None)

@@ -122,6 +122,7 @@ def test_any_size(upsampling):
         dict(upsampling="pixel_shuffle", norm="group", merge="add", dropout=0.2),
         pytest.param(dict(upsampling="bilinear", norm="instance"), marks=full_elsewhere),
         pytest.param(dict(upsampling="nearest", up_kernel=3, norm="layer", attention="gate"), marks=full_elsewhere),
+        pytest.param(dict(attention="scse"), marks=full_elsewhere),
     ],
     ids=str,
 )
@@ -160,7 +161,8 @@ def test_attention_weighs_the_skip():
         (dict(up_kernel=0), "`up_kernel`"),
         (dict(up_kernel=2), "`up_kernel` must be odd"),
         (dict(merge="multiply"), "'concat', 'add'"),
-        (dict(attention="scse"), "'gate'"),
+        (dict(attention="se"), "'gate', 'scse'"),
+        (dict(attention="scse", input_shape=(8, 8, 8, 1)), "is for images"),
         (dict(norm="bunch"), "`norm`"),
         (dict(dropout=1.0), "`dropout`"),
         (dict(classes=0), "`classes`"),

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import keras_resnet
-from keras_resnet import backend, layers
+from keras_resnet import backend, layers, models
 from tests.arrays import normal
 from tests.check_layer import run
 
@@ -138,3 +138,98 @@ def test_refusals():
         keras_resnet.profile(keras.Sequential())
     with pytest.raises(ValueError, match="Received: str"):
         keras_resnet.profile("resnet50")
+
+
+def conv(side, channels, filters, window=9):
+    """Multiply-adds of a convolution that puts out `side` numbers a channel."""
+    return side * window * channels * filters
+
+
+def test_fc_densenet_by_hand():
+    """Of a 4x4 picture: 16 pixels, behind the transition 4. What is enlarged are the middle's 2 new maps, joined with the 5 kept ones."""
+    model = models.fc_densenet((1, 1, 1), growth_rate=2, stem_width=3, classes=4, input_shape=(4, 4, 1))
+    macs = conv(16, 1, 3) + conv(16, 3, 2) + conv(16, 5, 5, 1) + conv(4, 5, 2) + conv(4, 2, 2) + conv(16, 7, 2) + conv(16, 9, 4, 1)
+    found = keras_resnet.profile(model)
+    assert found.macs == macs == 4792
+    # Norms of two numbers each in front of the dense layers and of the transition.
+    assert found.macs_with_norms == macs + 2 * (16 * 3 + 16 * 5 + 4 * 5 + 16 * 7)
+    assert found.activations == 16 * (3 + 2 + 5) + 4 * 2 + 16 * 2 + 16 * 2 + 16 * 4
+    assert found.depth == 7
+
+
+def test_unet3plus_by_hand():
+    """Of an 8x8 picture: 64, 16 and 4 pixels. Each step up brings three maps to 2 channels, and joins them into 6."""
+    settings = dict(widths=(2, 3, 4), skip_width=2, classes=1, input_shape=(8, 8, 1))
+    down = conv(64, 1, 2) + conv(64, 2, 2) + conv(16, 2, 3) + conv(16, 3, 3) + conv(4, 3, 4) + conv(4, 4, 4)
+    up2 = conv(16, 2, 2) + conv(16, 3, 2) + conv(16, 4, 2) + conv(16, 6, 6)
+    up1 = conv(64, 2, 2) + conv(64, 6, 2) + conv(64, 4, 2) + conv(64, 6, 6)
+    plain = keras_resnet.profile(models.unet3plus(**settings))
+    assert plain.macs == down + up2 + up1 + conv(64, 6, 1) == 52_416
+    assert figures(keras_resnet.profile(models.unet3plus(remat=True, **settings))) == figures(plain)
+    sides = keras_resnet.profile(models.unet3plus(deep_supervision=True, guided=True, **settings))
+    # Heads of up2 and of the deepest map, at their sizes; whether there is something, by a 1x1 convolution of the deepest.
+    assert sides.macs == plain.macs + conv(16, 6, 1) + conv(4, 4, 1) + conv(4, 4, 2, 1)
+
+
+def test_several_inputs_by_hand():
+    """A diffusion network of one level for 4x4 pixels: time 4 -> 16 -> 16, and 16 -> 4 in each block; attention between 16 pixels."""
+    settings = dict(width=4, multipliers=(1,), depth=1, attention_strides=(), norm=None, input_shape=(None, None, 1))
+    block = 2 * conv(16, 4, 4) + 16 * 4
+    attention = 16 * 4 * 12 + 2 * 16 * 16 * 4 + 16 * 4 * 4
+    up = conv(16, 8, 4) + conv(16, 4, 4) + conv(16, 8, 4, 1) + 16 * 4
+    macs = 4 * 16 + 16 * 16 + conv(16, 1, 4) + 3 * block + attention + 2 * up + conv(16, 4, 1)
+    found = keras_resnet.profile(models.diffusion_unet(**settings), (4, 4, 1))
+    assert found.macs == macs == 33_536
+    assert "one image of (4, 4, 1)" in str(found)
+    labelled = keras_resnet.profile(models.diffusion_unet(classes=3, **settings), (4, 4, 1))
+    assert (labelled.macs, labelled.params) == (macs, found.params + 3 * 16)
+    assert all(layer.counted for layer in labelled.layers)
+
+
+def test_volumes_by_hand():
+    """4x4x4 and 2x2x2 voxels, windows of 27; the transposed convolution multiplies each of its inputs by a window of 8."""
+    model = models.plain_unet((2, 3), input_shape=(None, None, None, 1), classes=2)
+    macs = 27 * (64 * (2 + 4) + 8 * (6 + 9) + 64 * (8 + 4)) + 8 * 8 * 3 * 2 + 64 * 2 * 2
+    found = keras_resnet.profile(model, (4, 4, 4, 1))
+    assert found.macs == macs == 34_984
+    assert "one volume of (4, 4, 4, 1)" in str(found)
+    first = models.plain_unet((2, 3), input_shape=(1, None, None, None), classes=2, data_format="channels_first")
+    assert figures(keras_resnet.profile(first, (1, 4, 4, 4))) == figures(found)
+
+
+def test_a_list_of_one_map(tmp_path):
+    """The largest map of a pyramid climbs nowhere; a file gives its shapes back as lists."""
+    image = keras.Input((8, 8, 2))
+    model = keras.Model(image, layers.ClimbingConvs(4)([image]))
+    model.save(tmp_path / "model.keras")
+    for one in (model, keras.saving.load_model(tmp_path / "model.keras")):
+        assert keras_resnet.profile(one).macs == conv(64, 2, 4)
+
+
+def test_fast_paths_change_no_figure():
+    """Where a decoder sees the small map by sums of its kernel, the published convolution of the doubled and joined one counts."""
+    small, skip = keras.Input((4, 4, 3)), keras.Input((8, 8, 2))
+    found = keras_resnet.profile(keras.Model([small, skip], layers.DecoderBlock(4)([small, skip])))
+    assert figures(found)[1:] == (conv(64, 5, 4) + conv(64, 4, 4), conv(64, 5, 4) + conv(64, 4, 4) + 4 * 64 * 4, 2 * 64 * 4, 2)
+
+
+def test_the_image_need_not_come_first():
+    scale, image = keras.Input((2,)), keras.Input((None, None, 2))
+    scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(layers.Conv2D(2, 3)(image)), scale])
+    assert keras_resnet.profile(keras.Model([scale, image], scaled), (5, 5, 2)).macs == conv(9, 2, 2)
+
+
+def test_refusals_of_several_inputs():
+    image, other = keras.Input((8, 8, 2), name="image"), keras.Input((None,), name="other")
+    scaled = keras.layers.Multiply()([layers.GlobalAveragePooling2D()(image), keras.layers.Lambda(lambda x: x[:, :2])(other)])
+    with pytest.raises(ValueError, match=r"takes 'other' beside its image 'image', of the unknown size \(None,\)"):
+        keras_resnet.profile(keras.Model([image, other], scaled))
+    with pytest.raises(ValueError, match=r"such as input_shape=\(1, 64, 64, 64\)"):
+        keras_resnet.profile(models.plain_unet((2, 3), input_shape=(1, None, None, None), data_format="channels_first"))
+
+
+def test_an_image_that_is_used_up_is_told_so():
+    """And not that a shape could not be found, which is what Keras says of it."""
+    with pytest.raises(ValueError, match="is smaller than the window 3x3") as error:
+        keras_resnet.profile(models.plain_unet((2, 3), padding="valid"), (7, 7, 1))
+    assert "Could not automatically infer" not in str(error.value)

@@ -4,11 +4,13 @@ import keras
 import numpy as np
 import pytest
 
+import keras_resnet
+from keras_resnet.learning import deep_supervision, inference_model
 from keras_resnet.segmentation import FPN, DeepLabV3Plus, UNet
-from tests.arrays import as_numpy, normal
+from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
-from tests.models.dense_networks import check_learns_and_is_kept, count, small
-from tests.quick import ON_TORCH
+from tests.models.dense_networks import NARROW, check_learns_and_is_kept, count, small
+from tests.quick import ON_TORCH, quick_on_torch
 
 # Trainable parameters, as segmentation_models.pytorch 0.6.0 builds them.
 COUNTS = [
@@ -52,9 +54,30 @@ def test_learns_and_is_kept(builder, settings, tmp_path):
     )
 
 
+@quick_on_torch
+def test_the_pyramids_maps_have_heads():
+    """Each moves with the loss, and the network for inference is the one without them."""
+    model = small(FPN, deep_supervision=True, dropout=0.0)
+    assert model.get_layer("aux4").input.shape[-1] == NARROW["FPN"]["pyramid_width"]
+    before, images = values(model), normal(2, 40, 33, 3)
+    outputs = run(model, images)
+    assert sorted(outputs) == ["aux1", "aux2", "aux3", "aux4", "out"]
+    assert {tuple(y.shape) for y in outputs.values()} == {(2, 40, 33, 3)}
+    model.compile("sgd", **deep_supervision(model, keras.losses.SparseCategoricalCrossentropy(from_logits=True)))
+    model.fit(images, np.arange(2 * 40 * 33).reshape(2, 40, 33) % 3, verbose=0)
+    assert [path for path, value in values(model).items() if "aux" in path and (value == before[path]).all()] == []
+    assert count(inference_model(model)) == count(small(FPN))
+
+
 def test_deeplab_dilates_its_encoder():
     assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18").layers if layer.name.startswith("stage4")} == {2}
     assert {layer.dilation_rate for layer in DeepLabV3Plus("resnet18", output_stride=32).layers if layer.name.startswith("stage4")} == {1}
+    # The first block of the dilated stage as those behind it, segmentation_models.pytorch's way; an encoder of one's own is as it is.
+    assert DeepLabV3Plus("resnet18").get_layer("stage4_block1").dilations == (2, 2)
+    own = keras_resnet.ResNet18(weights=None, include_top=False, output_stride=16)
+    assert DeepLabV3Plus(own).get_layer("stage4_block1").dilations == (1, 2)
+    with pytest.raises(ValueError, match="`dilates_first`"):
+        keras_resnet.ResNet18(weights=None, include_top=False, dilates_first=1)
     assert DeepLabV3Plus("densenet121", input_shape=(64, 64, 3)).output_shape == (None, 64, 64, 1)  # which has one stride only
 
 
@@ -73,6 +96,8 @@ def test_an_activation_is_over_the_classes(builder, activation):
         (FPN, dict(depth=2), "from 3 to the 5 maps"),
         (FPN, dict(pyramid_width=0), "`pyramid_width`"),
         (FPN, dict(dropout=1.0), "`dropout`"),
+        (FPN, dict(upsampling="bicubic"), "`upsampling`"),
+        (DeepLabV3Plus, dict(upsampling="transpose"), "`upsampling`"),
         (DeepLabV3Plus, dict(rates=()), "`rates`"),
         (DeepLabV3Plus, dict(norm="layers"), "`norm`"),
         (DeepLabV3Plus, dict(early_width=-1), "`early_width`"),

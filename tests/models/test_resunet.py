@@ -48,7 +48,7 @@ def test_deep_supervision():
         (dict(upsampling="transpose"), "'nearest', 'bilinear'"),
         (dict(widths=(8, "9")), "`widths`"),
         (dict(use_bias=None), "`use_bias`"),
-        (dict(input_shape=(8, 8, 8, 1)), "three numbers"),
+        (dict(input_shape=(8, 8, 8, 1)), "an image, without the batch"),
     ],
     ids=str,
 )

@@ -11,7 +11,7 @@ import keras
 import pytest
 
 import keras_resnet
-from keras_resnet.zoo import ZOO
+from keras_resnet.zoo import NETWORKS, ZOO
 from tests import docs_table
 
 with pathlib.Path(__file__).with_name("zoo_truth.csv").open(encoding="utf-8", newline="") as file:
@@ -41,6 +41,28 @@ def test_row(name):
             assert (source, size, printed(macs / 1e9, published["gmacs"])) == (source, size, published["gmacs"])
         if published["macts"]:
             assert (source, size, printed(found.activations / 1e6, published["macts"])) == (source, size, published["macts"])
+
+
+# In thousand millions, as Peebles and Xie 2022 count them, arXiv:2212.09748, section 5.1.
+PUBLISHED = {"adm_256": 1120, "adm_512": 1983}
+
+
+@torch_counts
+@pytest.mark.parametrize("name", [*keras_resnet.list_models(task="segmentation"), *keras_resnet.list_models(task="diffusion")])
+def test_row_of_another_task(name):
+    own = docs_table.counted(name)
+    assert own.params == NETWORKS[name].params
+    assert all(layer.counted for layer in own.layers)
+    assert docs_table.line(name, own) in DOCS, "run `make docs`"
+    if name in PUBLISHED:
+        assert own.macs / 1e9 == pytest.approx(PUBLISHED[name], rel=5e-4)
+
+
+@torch_counts
+@pytest.mark.parametrize("decoder", docs_table.DECODERS)
+@pytest.mark.parametrize("encoder", docs_table.ENCODERS)
+def test_decoder_on_an_encoder(decoder, encoder):
+    assert docs_table.line_on_encoder(decoder, encoder) in DOCS, "run `make docs`"
 
 
 def printed(number: float, like: str) -> str:

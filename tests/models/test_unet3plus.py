@@ -10,6 +10,7 @@ from tests import tolerances
 from tests.arrays import as_numpy, normal, values
 from tests.check_layer import run
 from tests.gradients import layer_gradients
+from tests.models.dense_networks import check_learns_and_is_kept
 from tests.models.stock import convolved, normalized, spread
 from tests.quick import quick_on_torch
 
@@ -98,30 +99,8 @@ def run_dict(model, images, training=False):
     ids=str,
 )
 def test_every_option_learns_and_is_kept(settings, tmp_path):
-    """A training step moves every variable; the `.keras` file, bfloat16 and channels first give the same."""
-    images, masks = normal(4, 17, 18, 3), np.arange(4 * 17 * 18).reshape(4, 17, 18) % 3
-    model = small(**settings)
-    before = values(model)
-    model.compile(keras.optimizers.SGD(0.05), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(images, masks, batch_size=4, verbose=0)
-    after = values(model)
     # A bias in front of batch normalization moves by rounding alone.
-    still = [path for path in before if (before[path] == after[path]).all() and not path.endswith("bias")]
-    assert still == []
-    logits = as_numpy(run(model, images))
-    model.save(tmp_path / "model.keras")
-    assert (as_numpy(run(keras.saving.load_model(tmp_path / "model.keras"), images)) == logits).all()
-    forms = [
-        (dict(dtype="mixed_bfloat16"), 5 * tolerances.LOGITS_BFLOAT16),
-        (dict(data_format="channels_first"), tolerances.LOGITS_FLOAT32),
-    ]
-    for form, tolerance in forms:
-        other = small(**settings, **form)
-        for new, old in zip(other.variables, model.variables, strict=True):
-            new.assign(old.value)
-        first = "data_format" in form
-        y = as_numpy(run(other, np.ascontiguousarray(images.transpose(0, 3, 1, 2)) if first else images))
-        assert tolerances.difference(y.transpose(0, 2, 3, 1) if first else y, logits) < tolerance
+    check_learns_and_is_kept(lambda **form: small(**settings, **form), tmp_path, size=17, still=("bias",))
 
 
 @quick_on_torch
@@ -163,6 +142,21 @@ def test_guidance_empties_images_without_anything():
         assert (y["presence"].argmax(-1) == share).all()
 
 
+@quick_on_torch
+@pytest.mark.parametrize("remat", [False, True])
+def test_dropout_is_of_the_two_deepest_scales(remat):
+    """And of training alone."""
+    model, plain = small(dropout=0.5, remat=remat), small(remat=remat)
+    assert [layer.name for layer in model.layers if getattr(layer, "dropout", 0)] == ["down2", "down3"]
+    for new, old in zip([v for v in model.variables if "seed" not in v.path], plain.variables, strict=True):
+        new.assign(old.value)
+    images = normal(2, 12, 12, 3)
+    one, other = (run_dict(model, images, training=True)["out"] for _ in range(2))
+    assert np.abs(one - other).max() > 1e-3
+    fresh = small(dropout=0.5)
+    assert (run_dict(fresh, images)["out"] == run_dict(fresh, images)["out"]).all()
+
+
 def test_recomputing_changes_nothing():
     """The same output, gradients and statistics, moved once."""
     plain, lean = (small(widths=(4, 6), skip_width=1, remat=remat) for remat in (False, True))
@@ -193,6 +187,7 @@ def test_recomputing_changes_nothing():
         (dict(deep_supervision=1), "`deep_supervision`"),
         (dict(guided="yes"), "`guided`"),
         (dict(remat=None), "`remat`"),
+        (dict(dropout=1.0), "`dropout`"),
         (dict(upsampling="cubic"), "'nearest', 'bilinear'"),
         (dict(norm="weight"), "`norm`"),
         (dict(use_bias="no"), "`use_bias`"),

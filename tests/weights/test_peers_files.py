@@ -47,7 +47,7 @@ def same(one: keras.Model, other: keras.Model) -> bool:
 
 
 @pytest.mark.filterwarnings("ignore:.*HDF5 file.*legacy")
-@pytest.mark.parametrize("include_top", [True, False], ids=["top", "notop"])
+@pytest.mark.parametrize("include_top", [True, pytest.param(False, marks=[] if ON_TORCH else pytest.mark.full)], ids=["top", "notop"])
 @pytest.mark.parametrize(("name", "peer"), CASES)
 def test_from_keras_applications(name, peer, include_top, tmp_path):
     theirs, model = original(peer, include_top), ours(name, include_top)

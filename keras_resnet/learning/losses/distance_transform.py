@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_resnet.backend.nearest import BEYOND, squared_distances
+from keras_resnet import backend
+from keras_resnet.backend.nearest import BEYOND
 from keras_resnet.layers.configured import check_number
 
 
@@ -37,6 +38,6 @@ def distances(mask: Any, spacing: tuple[float, ...] | None = None, dtype: str = 
     rank = len(mask.shape) - 2
     if spacing is not None and len(spacing) != rank:
         raise ValueError(f"`spacing` must have a length for each of the {rank} sizes. Received: spacing={spacing!r}.")
-    squared = squared_distances(mask, (1.0,) * rank if spacing is None else spacing, dtype)
+    squared = backend.squared_distances(mask, (1.0,) * rank if spacing is None else spacing, dtype)
     found = squared < BEYOND
     return keras.ops.where(found, keras.ops.sqrt(squared), keras.ops.zeros_like(squared)), found

@@ -18,7 +18,7 @@ class Presence(keras.losses.Loss):
     Input shapes: masks `(n, ...)`, 0 for background; outputs `(n, 2)`, such as `"presence"` of `models.unet3plus(guided=True)`.
 
     Raises:
-        ValueError: at outputs of another shape.
+        ValueError: at outputs of another shape, and at scores in the place of masks.
 
     Source: Huang et al. 2020, arXiv:2004.08790, section 2.3.
     """
@@ -32,6 +32,8 @@ class Presence(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         if len(y_pred.shape) != 2 or y_pred.shape[1] != 2:
             raise ValueError(f"Presence takes two probabilities an image, (n, 2). Received: shape={tuple(y_pred.shape)}.")
+        if len(y_true.shape) < 3:
+            raise ValueError(f"Presence takes masks, (n, height, width), and finds out itself what they show. Received: {y_true.shape}.")
         shows = keras.ops.not_equal(y_true, 0)
         if self.ignore_index is not None:
             shows = keras.ops.logical_and(shows, keras.ops.not_equal(y_true, self.ignore_index))
