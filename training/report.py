@@ -46,6 +46,7 @@ def _draw_curve(axes: Any, log: list[dict[str, float]], name: str, label: str) -
         if points:
             axes.plot(*zip(*points), color=colour, label=f"{said}: {points[-1][1]:.4g}", marker="o" if len(points) < 5 else "")
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_title(label, fontsize=11)
     axes.grid(alpha=0.25)
     axes.legend(frameon=False)
@@ -60,6 +61,7 @@ def _draw_speed(axes: Any, log: list[dict[str, float]]) -> None:
         axes.set_title(f"images per second (waited for data: {np.median(waits):.0f} % of the time)", fontsize=11)
         axes.legend(frameon=False, loc="lower right")
     axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.25)
 
 

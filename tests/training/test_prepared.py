@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_resnet.learning import Batches
 from tests.arrays import as_numpy
+from tests.quick import quick_on_torch
 from training.data.prepared import Prepared, Targets, changes
 from training.recipe import Augmentation, Data, Loss, Recipe
 
@@ -42,6 +43,7 @@ def test_which_and_in_which_order():
     assert (found[0].flip, found[3].flip) == (True, False)  # mirrored once
 
 
+@quick_on_torch
 def test_a_flip_alone_changes_no_value():
     images = np.random.default_rng(0).integers(0, 256, (8, 6, 6, 3), "uint8")
     [flip, _] = changes(Recipe("mine", data=DATA), True)

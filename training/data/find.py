@@ -60,7 +60,7 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | 
     data, said = recipe.data, repr(str(path))
     if path.suffix == ".npz" and path.is_file():
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return of_arrays(dict(file), data, said)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             if "Set " in str(error) or said in str(error):
