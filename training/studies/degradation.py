@@ -2,8 +2,9 @@
 
     python -m training.studies degradation --data digits
 
-Trains plain-20, plain-56, ResNet-20 and ResNet-56 alike, without augmentation and weight decay, so that nothing but the depth keeps the
-training error up, and writes degradation.png and degradation.md: training loss and error by epoch.
+Trains plain-20, plain-56, ResNet-20 and ResNet-56 alike, by the paper's recipe made shorter (rate 0.1, a tenth at a half and at three
+quarters, weight decay 1e-4, pictures padded and cut at random; no flips, which digits do not bear), and writes degradation.png and
+degradation.md: training loss and error by epoch.
 
 Source: He et al. 2015, arXiv:1512.03385, section 4.2 and figure 6. There, on CIFAR-10, plain-56 ends with a higher training error than
 plain-20, and ResNet-56 with a lower one than ResNet-20.
@@ -29,9 +30,9 @@ def recipe(network: str, data: str, seed: int, epochs: int, quick: bool) -> Reci
     made = Recipe(
         f"degradation_{network}",
         network=Network(network, settings=TINY if quick else {}),
-        optimizer=Optimizer("sgd", rate=0.1, momentum=0.9, weight_decay=0.0),
-        schedule=Schedule("constant", warm_up=min(1, epochs / 2), start=0.1),
-        augmentation=Augmentation(flip=False),
+        optimizer=Optimizer("sgd", rate=0.1, momentum=0.9, weight_decay=1e-4),
+        schedule=Schedule("step", warm_up=min(1, epochs / 4), start=0.1, milestones=(epochs / 2, 3 * epochs / 4)),
+        augmentation=Augmentation(flip=False, pad=4),
         epochs=epochs,
         steps=2 if quick else None,
         batch=64,
@@ -40,7 +41,7 @@ def recipe(network: str, data: str, seed: int, epochs: int, quick: bool) -> Reci
     return told(made, data)
 
 
-def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 20, quick: bool = False) -> dict[str, dict[str, float]]:
+def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 40, quick: bool = False) -> dict[str, dict[str, float]]:
     """Trains, writes picture and table into the folder, and gives the means over seeds by network.
 
     Raises:
@@ -73,7 +74,8 @@ def said(found: dict[str, dict[str, float]]) -> str:
     loss = {network: end["loss"] for network, end in found.items()}
     worse = loss["plain56"] > loss["plain20"]
     better = loss["resnet56"] < min(loss["plain20"], loss["plain56"])
-    return f"Plain-56 trains {'worse' if worse else 'no worse'} than plain-20; ResNet-56 {'better' if better else 'no better'} than both plain ones."
+    plain, residual = "worse" if worse else "no worse", "better" if better else "no better"
+    return f"Plain-56 trains {plain} than plain-20; ResNet-56 {residual} than both plain ones."
 
 
 def _end(logs: list[list[dict[str, float]]]) -> dict[str, float]:
