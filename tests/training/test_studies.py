@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import keras_resnet
+from tests.arrays import as_numpy, normal
 from tests.quick import quick_on_torch
-from training.studies import degradation, gradient_norm
+from training.studies import degradation, gradient_norm, lesion
 from training.studies.__main__ import main
 
 
 @quick_on_torch
 def test_degradation(tmp_path, capsys):
-    found = degradation.study(tmp_path / "study", epochs=2, quick=True)
+    found = degradation.study(tmp_path / "study", epochs=1, quick=True)
     assert list(found) == ["plain20", "plain56", "resnet20", "resnet56"]
     text = (tmp_path / "study" / "degradation.md").read_text(encoding="utf-8")
     for network, end in found.items():
@@ -40,6 +42,28 @@ def test_gradient_norms(tmp_path):
     norms = gradient_norm.study(tmp_path / "study", seeds=1, quick=True)
     assert [values[-1] for values in norms.values()] == [1.0] * 4
     assert (tmp_path / "study" / "gradient_norm.png").is_file()
+
+
+def test_removed_and_swapped_blocks():
+    model = keras_resnet.create_model("preresnet20", input_shape=(8, 8, 3), widths=(4, 4, 4))
+    images = normal(2, 8, 8, 3)
+    layer, other = lesion.blocks(model)[1:3]
+    before, x = as_numpy(model(images)), normal(2, 8, 8, 4)
+    with lesion.removed([layer]):
+        np.testing.assert_allclose(as_numpy(layer(x)), x, atol=1e-6)  # the shortcut alone
+        assert np.abs(as_numpy(model(images)) - before).max() > 1e-6
+    first = as_numpy(layer(x))
+    with lesion.swapped(layer, other):
+        np.testing.assert_array_equal(as_numpy(other(x)), first)
+    np.testing.assert_array_equal(as_numpy(model(images)), before)
+
+
+@quick_on_torch
+def test_lesions(tmp_path):
+    found = lesion.study(tmp_path / "study", epochs=1, quick=True)
+    assert {"whole", "without stage1_block1", "without stage3_block1"} <= set(found)
+    assert all(0 <= error <= 100 for error in found.values())
+    assert (tmp_path / "study" / "lesion.png").is_file()
 
 
 @pytest.mark.parametrize(

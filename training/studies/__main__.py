@@ -12,6 +12,7 @@ from training.fields import nearest
 
 STUDIES = {
     "degradation": "plain and residual networks of 20 and 56 layers: training error",
+    "lesion": "blocks of a trained residual network removed or swapped: test error",
     "gradient_norm": "how much of the gradient reaches each block, with and without shortcuts",
 }
 
