@@ -24,7 +24,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("study")
     parser.add_argument("--data", default="digits", help="as for `python -m training`")
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--quick", action="store_true", help="seconds, small networks, and nothing to be seen")
     parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
     parser.add_argument("--out", type=pathlib.Path, help="folder; else runs/DATE-study-NAME")
