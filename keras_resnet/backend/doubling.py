@@ -14,7 +14,7 @@ def doubled_conv2d(x: Tensor, others: list, kernel: Tensor, bias: Tensor | None 
     """3x3 convolution, padded by a pixel, of `x` with each pixel twice along both axes, and `others` joined to it.
 
     A window sees at most two pixels of `x` along an axis. So sums of the kernel's weights, 2x2 for each of the four pixels that one
-    becomes, do with 4 of 9 multiplications, and neither the doubled nor the joined map is made. Twins do so where `doubling_pays`.
+    becomes, do with 4 of 9 multiplications, and the doubled map is never made, nor the joined one. Twins do so where `doubling_pays`.
 
     Args:
         x: `(n, height, width, channels)`, or channels first.
@@ -33,10 +33,15 @@ def doubling_pays(x: Tensor, others: list, data_format: str = "channels_last") -
 
 
 def is_double(x: Tensor, others: list, data_format: str) -> bool:
-    """Whether the height and width of `x` are known and those of all `others` are twice as large."""
+    """Whether the height and width of `x` are known and those of all `others` are twice as large.
+
+    A size that stands for others, as tracers have, is not known: what is traced once has to hold for all.
+    """
     height, width = spatial_axes(data_format)
     size = x.shape[height], x.shape[width]
-    return None not in size and all((one.shape[height], one.shape[width]) == (2 * size[0], 2 * size[1]) for one in others)
+    return all(type(length) is int for length in size) and all(
+        (one.shape[height], one.shape[width]) == (2 * size[0], 2 * size[1]) for one in others
+    )
 
 
 def halves(kernel: Tensor, axis: int) -> tuple[Tensor, Tensor]:

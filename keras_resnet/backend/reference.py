@@ -150,6 +150,15 @@ def batch_norm_training(
     return ops.cast(_normalize(wide, gamma, beta, mean, variance, epsilon, axis), x.dtype)
 
 
+def fold_norm(kernel: Tensor, bias: Tensor | None, norm: tuple) -> tuple[Tensor, Tensor]:
+    """Kernel and bias of the convolution that equals convolution, then normalization by `(gamma, beta, mean, variance, epsilon)`."""
+    gamma, beta, mean, variance, epsilon = norm
+    scale = ops.rsqrt(variance + epsilon)
+    scale = scale if gamma is None else scale * gamma
+    shift = (-mean if bias is None else bias - mean) * scale
+    return kernel * scale, shift if beta is None else shift + beta
+
+
 def batch_norm_inference(
     x: Tensor, gamma: Tensor | None, beta: Tensor | None, mean: Tensor, variance: Tensor, epsilon: float, axis: int = -1
 ) -> Tensor:

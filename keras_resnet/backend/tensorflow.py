@@ -179,24 +179,15 @@ def conv_norm_folded(x, kernel, bias, norm, strides, padding, dilation, data_for
         return reference.add_relu(
             batch_norm_inference(_convolve(x, kernel, bias, *settings), gamma, beta, mean, variance, epsilon, axis), add, relu
         )
-    kernel, bias = _fold(kernel, bias, norm)
+    kernel, bias = reference.fold_norm(kernel, bias, norm)
     return reference.add_relu(_convolve(x, kernel, bias, *settings), add, relu)
-
-
-def _fold(kernel, bias, norm):
-    """Kernel and bias of the convolution that equals convolution, then normalization."""
-    gamma, beta, mean, variance, epsilon = norm
-    scale = tf.math.rsqrt(variance + epsilon)
-    scale = scale if gamma is None else scale * gamma
-    shift = (-mean if bias is None else bias - mean) * scale
-    return kernel * scale, shift if beta is None else shift + beta
 
 
 def doubled_norm_folded(x, joined, kernel, bias, norm, data_format, relu, add, memory):
     """As `conv_norm_folded`: what pays to double has more pixels than the kernel has channels."""
     if norm is None or norm[2].dtype != tf.float32:
         return None
-    kernel, bias = _fold(kernel, bias, norm)
+    kernel, bias = reference.fold_norm(kernel, bias, norm)
     return reference.add_relu(doubled_conv2d(x, joined, kernel, bias, data_format), add, relu)
 
 

@@ -1,4 +1,4 @@
-"""Twin for TensorFlow of the operations of volumes, and of transposed convolutions."""
+"""Twin for TensorFlow of the operations of volumes, and of what makes maps larger."""
 
 import functools
 

@@ -70,7 +70,11 @@ def conv2d(x, kernel, bias=None, strides=(1, 1), padding="valid", dilation=(1, 1
     x, pads = symmetric(x, dilated(kernel, dilation), strides, padding)
     bias = None if bias is None else bias.to(x.dtype)
     groups = x.shape[1] // kernel.shape[2]
-    return leave(F.conv2d(x, kernel.to(x.dtype).permute(3, 2, 0, 1), bias, strides, pads, dilation, groups), data_format)
+    weight = kernel.to(x.dtype).permute(3, 2, 0, 1)
+    if weight.shape[0] == 1:
+        # Of one small image PyTorch 2.13 takes a kernel without oneDNN, whose gradient asks for this layout with a single filter.
+        weight = weight.contiguous()
+    return leave(F.conv2d(x, weight, bias, strides, pads, dilation, groups), data_format)
 
 
 def batch_norm_training(

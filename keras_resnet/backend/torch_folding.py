@@ -8,7 +8,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from keras_resnet.backend import doubling
+from keras_resnet.backend import doubling, reference
 from keras_resnet.backend.torch_views import FLOATS, dilated, enter, leave, symmetric
 
 Tensor = torch.Tensor
@@ -49,12 +49,8 @@ class FoldedKernel:
 
 def _fold(kernel: Tensor, bias: Tensor | None, norm: tuple, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """The channels-last `(out, in, h, w)` kernel and the bias of the convolution that equals convolution, then normalization."""
-    gamma, beta, mean, variance, epsilon = norm
-    scale = torch.rsqrt(variance + epsilon)
-    scale = scale if gamma is None else scale * gamma
-    shift = (-mean if bias is None else bias - mean) * scale
-    shift = shift if beta is None else shift + beta
-    weight = (kernel * scale).to(dtype).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    kernel, shift = reference.fold_norm(kernel, bias, norm)
+    weight = kernel.to(dtype).permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
     return weight, shift.to(dtype)
 
 
@@ -124,7 +120,7 @@ def doubled_norm_folded(x, joined, kernel, bias, norm, data_format, relu, add, m
         lower = torch.ops.mkldnn._reorder_convolution_weight(lower, [1, 1], [1, 1], [1, 1], 1, shape) if others else None
         return upper, lower, shift
 
-    upper, lower, shift = memory.get(sources, ("doubled", channels), make)
+    upper, lower, shift = memory.get(sources, ("doubled", channels, view.dtype, view.device), make)
     last = "relu" if relu else "none"
     y = torch.ops.mkldnn._convolution_transpose_pointwise(view, upper, shift, [1, 1], [0, 0], *settings, "none" if others else last, [], "")
     if others:

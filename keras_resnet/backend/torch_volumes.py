@@ -73,18 +73,26 @@ def upsample3d(x, size, method="nearest", data_format="channels_last"):
 
 
 def doubling_pays(x, others, data_format="channels_last"):
-    """On a CPU in float32, where there are many more pixels than channels."""
-    if x.device.type != "cpu" or x.dtype != torch.float32 or not doubling.is_double(x, others, data_format):
+    """On a CPU in float32: where the kernel is kept, always; with gradients where there are many more pixels than channels.
+
+    Never where PyTorch traces or compiles: what depends on an image's size would hold for that size alone.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32 or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False
-    return x.numel() >= 32 * x.shape[1 if data_format == "channels_first" else -1] ** 2
+    if not doubling.is_double(x, others, data_format):
+        return False
+    least = (32 if others else 4) if torch.is_grad_enabled() else 0
+    return x.numel() >= least * x.shape[1 if data_format == "channels_first" else -1] ** 2
 
 
 def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
     """A transposed convolution of `x`, and one of the others that is added.
 
     Beside doubling, joining and convolving in one run, batch 8, two cores, with gradients in brackets: 32x32, 128 channels, 64 joined, to
-    64, 62 to 37 ms (232 to 182); 64x64, 64, 64, to 32, 137 to 102 (377 to 295); 128x128, 32 to 16, 122 to 42 (279 to 105). At 8x8 and 512
-    channels it is slower, 54 to 70 (224 to 299), so there it is not used.
+    64, 62 to 37 ms (232 to 182); 64x64, 64, 64, to 32, 137 to 102 (377 to 295); 128x128, 32 to 16, 122 to 42 (279 to 105). Of 8x8 and 512
+    channels training is slower, (224 to 299), so there it is not used. Without others, one thread of a busy machine, to as many channels:
+    8 x 16x16, 256, 63 to 31 (210 to 108); 1 x 32x32, 128, 9.5 to 3.1 (26 to 18); 8 x 14x14, 64, 2.9 to 1.2 (11.6 to 4.2). With the norm
+    folded in, 8 x 8x8, 512, a whole block 60 to 45; 8 x 16x16, 256, 61 to 52; 1 x 16x16, 256, the one loss, 8.1 to 8.8.
     """
     view = enter(x, data_format)
     channels = view.shape[1]
@@ -98,6 +106,7 @@ def doubled_conv2d(x, others, kernel, bias=None, data_format="channels_last"):
 def _doubled(view, others, upper, lower, bias):
     y = F.conv_transpose2d(view, upper, bias, 2, 1)
     if others:
+        lower = lower.contiguous() if lower.shape[0] == 1 else lower  # as in `conv2d`
         joined = torch.cat(others, 1) if len(others) > 1 else others[0]
-        y += F.conv2d(joined, lower, None, 1, 1)
+        y = y + F.conv2d(joined, lower, None, 1, 1)  # in place it would not be when `torch.func.vmap` goes over the others alone
     return y

@@ -126,7 +126,7 @@ class Diffusion(keras.Model):
 
     @functools.wraps(keras.Model.compile)
     def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
-        super().compile(scaling_losses(optimizer, self.network, kwargs.get("auto_scale_loss", True)), *args, **kwargs)
+        super().compile(scaling_losses(optimizer, self.network, args, kwargs), *args, **kwargs)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, x: Any = None, y: Any = None, *args: Any, **kwargs: Any) -> Any:

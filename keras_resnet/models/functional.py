@@ -99,7 +99,7 @@ class Network(keras.Model):
 
     @functools.wraps(keras.Model.compile)
     def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
-        super().compile(scaling_losses(optimizer, self, kwargs.get("auto_scale_loss", True)), *args, **kwargs)
+        super().compile(scaling_losses(optimizer, self, args, kwargs), *args, **kwargs)
 
     @functools.wraps(keras.Model.fit)
     def fit(self, *args: Any, **kwargs: Any) -> Any:

@@ -68,15 +68,24 @@ def _unknown_to_timm(model: keras.Model) -> str:
 
 def _unknown_decoder(model: keras.Model) -> str:
     """In what a network's decoder is none of segmentation_models.pytorch's, in words; "" where it is one, or there is none."""
-    climbs = 0
+    climbs, decodes, halved = 0, False, None
     for layer in model.layers:
         for name, values in DECODERS.get(type(layer), {}).items():
             if getattr(layer, name) not in values:
                 allowed = " or ".join(map(repr, values))
                 return f"segmentation_models.pytorch's decoders have {name}={allowed}, this network has {getattr(layer, name)!r}"
+        if type(layer) in DECODERS and layer.activation is not keras.activations.relu:
+            return f"segmentation_models.pytorch's decoders have activation='relu', {layer.name!r} of this network has {layer.activation!r}"
+        if isinstance(layer, ClimbingConvs) and layer.norm_epsilon != 1e-5:  # no statistic in the file takes it up
+            return f"segmentation_models.pytorch's group norms have norm_epsilon=1e-05, {layer.name!r} has {layer.norm_epsilon}"
         if isinstance(layer, AtrousPyramid) and len(layer.rates) != 3:
             return f"segmentation_models.pytorch's pyramids have three rates, this network has {len(layer.rates)}"
         climbs += isinstance(layer, ClimbingConvs)
+        decodes = decodes or type(layer) in DECODERS
+        if isinstance(layer, Residual) and layer.first_dilation_rate not in (None, layer.dilation_rate):
+            halved = layer.name
+    if decodes and halved:
+        return f"segmentation_models.pytorch dilates the first block of a stage as the others (dilates_first=True), unlike {halved!r}"
     return "" if climbs in (0, 4) else f"segmentation_models.pytorch's feature pyramids have four maps, this network has {climbs}"
 
 

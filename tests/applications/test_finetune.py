@@ -106,6 +106,7 @@ def test_another_backend_opens_the_file(written, pictures):
     assert found == pytest.approx(expected, abs=1e-4)
 
 
+@quick_on_torch
 def test_frozen_weights_are_those_of_the_checkpoint(pictures, weights, tmp_path):
     more = ["--freeze=stage2", "--epochs=1", "--optimizer=sgd", "--decay=0.5"]
     finetune.main([*arguments(pictures, weights, tmp_path), *more])

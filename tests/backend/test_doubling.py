@@ -14,6 +14,8 @@ from tests.gradients import value_and_gradients
 
 FAST = pytest.mark.skipif(keras.backend.backend() not in ("torch", "jax", "tensorflow"), reason="has no fast path")
 
+TORCH = pytest.mark.skipif(keras.backend.backend() != "torch", reason="of PyTorch's tracers and folded kernels")
+
 
 def turned(array, data_format):
     return array if data_format == "channels_last" else np.ascontiguousarray(array.transpose(0, 3, 1, 2))
@@ -92,19 +94,64 @@ def no_gradient():
     return torch.no_grad()
 
 
-@FAST
-def test_changed_weights_are_seen():
-    """A kernel that was folded for inference is made anew once a weight has changed."""
+def block_and_maps(sizes):
     block = layers.DecoderBlock(8)
-    maps = [keras.ops.convert_to_tensor(normal(8, 16, 12, 4)), keras.ops.convert_to_tensor(normal(8, 32, 24, 3))]
+    maps = [
+        [keras.ops.convert_to_tensor(normal(n, h, w, 4, seed=n)), keras.ops.convert_to_tensor(normal(n, 2 * h, 2 * w, 3, seed=h))]
+        for n, h, w in sizes
+    ]
+    block.build([tuple(one.shape) for one in maps[0]])
+    return block, maps
+
+
+@TORCH
+def test_a_folded_kernel_is_for_all_sizes_and_made_anew_when_a_weight_changes():
+    block, maps = block_and_maps([(8, 16, 12), (1, 5, 7), (3, 1, 1), (8, 16, 12)])
+    for factor in (1.0, 2.0):
+        block.conv1.kernel.assign(factor * block.conv1.kernel)
+        for one in maps:
+            with no_gradient():
+                y = as_numpy(block(one))
+                with backend.use_reference():
+                    expected = as_numpy(block(one))
+            assert tolerances.difference(y, expected) < tolerances.OPERATION["float32"]
+
+
+@TORCH
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace:DeprecationWarning")
+def test_what_is_traced_holds_for_every_size():
+    """A choice by an image's size would be traced as if all had that one."""
+    import torch
+
+    block, (one, other) = block_and_maps([(8, 16, 12), (2, 9, 6)])
+    wider = [other[0], other[1][:, :-1, :-1]]
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block = block
+
+        def forward(self, x, skip):
+            return self.block([x, skip])
+
     with no_gradient():
-        before = as_numpy(block(maps))
-        block.conv1.kernel.assign(2 * block.conv1.kernel)
-        after = as_numpy(block(maps))
-        with backend.use_reference():
+        traced = torch.jit.trace(Module(), tuple(one), check_trace=False)
+        sizes = {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO, 2: torch.export.Dim.AUTO}
+        exported = torch.export.export(Module(), tuple(one), dynamic_shapes=(sizes, sizes)).module()
+        for maps in (one, other, wider):
             expected = as_numpy(block(maps))
-    assert tolerances.difference(after, expected) < tolerances.OPERATION["float32"]
-    assert tolerances.difference(before, expected) > 0.1
+            for program in (traced, exported):
+                assert tolerances.difference(as_numpy(program(*maps)), expected) < tolerances.OPERATION["float32"]
+
+
+@TORCH
+def test_a_batch_of_others_alone():
+    import torch
+
+    x, others, kernel = (torch.tensor(normal(*shape)) for shape in ((2, 16, 12, 4), (3, 2, 32, 24, 3), (3, 3, 7, 5)))
+    y = torch.func.vmap(lambda skip: backend.doubled_conv2d(x, [skip], kernel))(others)
+    assert y.shape == (3, 2, 32, 24, 5)
+    assert tolerances.difference(as_numpy(y[1]), as_numpy(backend.doubled_conv2d(x, [others[1]], kernel))) < tolerances.OPERATION["float32"]
 
 
 @FAST

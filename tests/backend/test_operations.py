@@ -133,6 +133,18 @@ def test_conv2d_and_its_gradients_are_the_references(case, data_format, dtype):
         assert tolerances.difference(gradient, expected) < tolerances.OPERATION_GRADIENT[dtype], name
 
 
+@pytest.mark.parametrize("window", [1, 3, 5])
+def test_one_filter_over_one_image(window):
+    """PyTorch 2.13 takes another kernel for it, whose gradient refuses some layouts, Keras's own among them."""
+    settings = ((1, 1), (window // 2, window // 2), (1, 1))
+    x, kernel = normal(1, 9, 7, 4), normal(window, window, 4, 1, seed=1)
+    y, (by_x, by_kernel) = value_and_gradients(lambda x, kernel: backend.conv2d(x, kernel, None, *settings), x, kernel)
+    assert tolerances.difference(y, numpy_conv2d(x, kernel, None, 1, *settings)) < tolerances.OPERATION["float32"]
+    # The outputs are linear in either, so both gradients have to say what the weighted sum of them is.
+    assert (by_x * x).sum() == pytest.approx((by_kernel * kernel).sum(), rel=1e-4)
+    assert np.abs(by_kernel).min() > 0
+
+
 def statistics(channels: int) -> tuple[keras.Variable, keras.Variable]:
     return keras.Variable(normal(channels, seed=5), trainable=False), keras.Variable(
         np.abs(normal(channels, seed=6)) + 0.5, trainable=False

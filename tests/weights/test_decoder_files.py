@@ -38,6 +38,9 @@ def test_a_decoder_without_norm_has_biases_there_too(tmp_path):
         (UNet, dict(upsampling="transpose"), "has no names for|upsampling='nearest'"),
         (UNet, dict(attention="gate"), "has no names for"),
         (UNet, dict(deep_supervision=True), "has no names for aux1"),
+        (UNet, dict(activation="gelu"), "activation='relu'"),
+        (FPN, dict(activation="gelu"), "activation='relu'"),
+        (FPN, dict(norm_epsilon=0.1), "norm_epsilon=1e-05"),
         (FPN, dict(norm="batch"), "norm='group'"),
         (FPN, dict(norm=None), "norm='group'"),
         (FPN, dict(upsampling="bilinear"), "upsampling='aligned'"),
@@ -52,6 +55,15 @@ def test_a_decoder_without_norm_has_biases_there_too(tmp_path):
 def test_a_decoder_that_is_none_of_theirs(builder, settings, says, tmp_path):
     with pytest.raises(ValueError, match=says):
         keras_resnet.save_weights(small(builder, **settings), tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@quick_on_torch
+def test_an_encoder_that_is_dilated_otherwise(tmp_path):
+    encoder = keras_resnet.ResNet18(weights=None, include_top=False, output_stride=16, input_shape=(None, None, 3))
+    model = DeepLabV3Plus(encoder, width=8, rates=(1, 2, 3))
+    with pytest.raises(ValueError, match="dilates_first=True"):
+        keras_resnet.save_weights(model, tmp_path / "m.safetensors")
     assert not list(tmp_path.iterdir())
 
 

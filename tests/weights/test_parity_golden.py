@@ -12,7 +12,7 @@ import safetensors.numpy
 import keras_resnet
 from tests.arrays import as_numpy, normal
 from tests.golden import seeded, seeded_vit
-from tests.quick import quick_on_torch
+from tests.quick import all_on_torch, quick_on_torch
 from tests.test_golden import golden, write_safetensors
 from tests.weights import big_transfer, files
 from tests.weights.parity import LOGITS_SEED, OLD, answer, assert_same, built
@@ -43,6 +43,7 @@ def test_a_file_that_we_write_is_the_one_that_we_read(name, tmp_path):
     assert_same_tensors(safetensors.numpy.load_file(tmp_path / "ours.safetensors"), safetensors.numpy.load_file(path))
 
 
+@quick_on_torch
 def test_densenet_of_torchvision(torch, tmp_path):
     """`.pth`, with the keys of today and with those of its own files."""
     file = golden("densenet121")
@@ -62,7 +63,7 @@ def test_densenet_of_torchvision(torch, tmp_path):
     assert_same_tensors(written, state)
 
 
-@pytest.mark.parametrize("name", seeded_vit.CASES)
+@pytest.mark.parametrize("name", all_on_torch(seeded_vit.CASES, ("vit_tiny_patch16_224",)))
 def test_transformer(name, tmp_path):
     with np.load(seeded.FOLDER / f"{name}.npz") as npz:
         file = dict(npz)

@@ -66,5 +66,8 @@ class Boundary(DenseLoss):
         unit = min(self.spacing or (1.0,))
         signed = outside - keras.ops.where(truth & left, within - unit, 0)
         signed = keras.ops.where(found, signed, 1.0 if self.empty == "one" else 0.0)
-        means = share(self.over_pixels(probabilities * keras.ops.stop_gradient(signed)), self.over_pixels(pixels.valid))
+        means = share(
+            self.over_pixels(probabilities * keras.ops.stop_gradient(signed), pixels.weights),
+            self.over_pixels(pixels.valid, pixels.weights),
+        )
         return self.over_classes(means, None, self.background)

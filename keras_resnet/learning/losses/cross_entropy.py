@@ -60,8 +60,8 @@ class CrossEntropy(DenseLoss):
         weights = keras.ops.convert_to_tensor(self.class_weights or [1.0] * logarithms.shape[-1], dtype=self.dtype)
         smoothing = self.label_smoothing
         wanted = (1 - smoothing) * targets + smoothing / logarithms.shape[-1] * pixels.valid if smoothing else targets
-        loss = keras.ops.sum(self.over_pixels(-wanted * logarithms * weights), axis=-1)
-        return share(loss, keras.ops.sum(self.over_pixels(targets * weights), axis=-1))
+        loss = keras.ops.sum(self.over_pixels(-wanted * logarithms * weights, pixels.weights), axis=-1)
+        return share(loss, keras.ops.sum(self.over_pixels(targets * weights, pixels.weights), axis=-1))
 
     def logarithms(self, scores: Any) -> Any:
         """Of each class's probability; of a single channel those of background and foreground."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import check_flag, check_number
-from keras_resnet.learning.losses.masks import Pixels, check_shapes, check_values, label_count, read_pixels, values_of
+from keras_resnet.learning.losses.masks import Pixels, check_shapes, check_values, check_weights, label_count, read_pixels, values_of
 
 
 class DenseLoss(keras.losses.Loss):
@@ -24,6 +24,9 @@ class DenseLoss(keras.losses.Loss):
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
         name, reduction, dtype: as in `keras.losses.Loss`; `dtype` is float32 unless it is float64. A `batch` loss is one number, which
             a sample's weight scales only through the weights' mean; with `batch=False` it is a number a sample.
+
+    `sample_weight` may be a number a sample, `(n,)`, or one a pixel, in the masks' shape. A pixel's weighs it in all sums over pixels, so
+    that one of 0 is as if it were ignored; and, as with Keras's losses, the loss is scaled by the weights' mean.
 
     A label out of range, or a fraction, is an error where the mask is a NumPy array. In `model.fit` masks are tensors, whose values
     would have to be waited for: there such pixels do not count, and the loss is NaN, which
@@ -61,9 +64,20 @@ class DenseLoss(keras.losses.Loss):
         self.batch = bool(batch)
         self.data_format = geometry.standardize_data_format(data_format, keras.config.image_data_format())
 
+    weighs_pixels = True
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         self.check(y_true, y_pred)
-        return super().__call__(y_true, y_pred, sample_weight)
+        weights = sample_weight if hasattr(sample_weight, "shape") or sample_weight is None else np.asarray(sample_weight)
+        if weights is None or not check_weights(weights, tuple(keras.ops.shape(y_pred)), self.data_format):
+            return super().__call__(y_true, y_pred, weights)
+        if not self.weighs_pixels:
+            raise ValueError(f"{type(self).__name__} takes a weight a sample, `(n,)`: it ranks pixels. Received: {tuple(weights.shape)}.")
+        weights = keras.ops.cast(keras.ops.convert_to_tensor(weights), self.dtype)
+        if len(weights.shape) == len(y_pred.shape):
+            weights = keras.ops.squeeze(weights, 1 if self.data_format == "channels_first" else -1)
+        means = keras.ops.mean(weights, axis=tuple(range(1, len(weights.shape))))
+        return super().__call__((y_true, keras.ops.expand_dims(weights, -1)), y_pred, means)
 
     def check(self, y_true: Any, y_pred: Any) -> None:
         """Raises at masks that do not belong to the network's output; values are looked at in NumPy arrays alone."""
@@ -80,7 +94,8 @@ class DenseLoss(keras.losses.Loss):
             check_values(values, channels, self.sparse, self.ignore_index, self.data_format)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        pixels = read_pixels(y_true, y_pred, self.sparse, self.ignore_index, self.data_format)
+        y_true, weights = y_true if isinstance(y_true, tuple) else (y_true, None)
+        pixels = read_pixels(y_true, y_pred, self.sparse, self.ignore_index, self.data_format)._replace(weights=weights)
         wrong = keras.ops.any(pixels.wrong, keepdims=True) if self.batch else pixels.wrong
         # Added, not chosen by `where`: the gradients are those of the pixels that count.
         return self.measure(pixels) + keras.ops.stop_gradient(keras.ops.cast(keras.ops.where(wrong, float("nan"), 0.0), self.dtype))
@@ -95,8 +110,9 @@ class DenseLoss(keras.losses.Loss):
             return scores
         return keras.ops.softmax(scores, axis=-1) if scores.shape[-1] > 1 else keras.ops.sigmoid(scores)
 
-    def over_pixels(self, values: Any) -> Any:
-        """Sums over pixels and, for a batch, samples: `(1 or n, channels)`."""
+    def over_pixels(self, values: Any, weights: Any) -> Any:
+        """Weighted sums over pixels and, for a batch, samples: `(1 or n, channels)`."""
+        values = values if weights is None else values * weights
         axes = tuple(range(1, len(values.shape) - 1))
         total = keras.ops.sum(values, axis=axes)
         return keras.ops.sum(total, axis=0, keepdims=True) if self.batch else total

@@ -67,8 +67,8 @@ class Focal(DenseLoss):
             probabilities = keras.ops.clip(self.probabilities(pixels.scores), LEAST, 1 - LEAST)
             losses = -pixels.targets * self.term(keras.ops.log(probabilities), keras.ops.log(1 - probabilities))
             weights = keras.ops.convert_to_tensor(self.class_weights or [1.0] * channels, dtype=self.dtype)
-            loss = keras.ops.sum(self.over_pixels(losses * weights), axis=-1)
-            return share(loss, keras.ops.sum(self.over_pixels(pixels.targets * weights), axis=-1))
+            loss = keras.ops.sum(self.over_pixels(losses * weights, pixels.weights), axis=-1)
+            return share(loss, keras.ops.sum(self.over_pixels(pixels.targets * weights, pixels.weights), axis=-1))
         if self.from_logits:
             yes, no = keras.ops.log_sigmoid(pixels.scores), keras.ops.log_sigmoid(-pixels.scores)
         else:
@@ -78,7 +78,7 @@ class Focal(DenseLoss):
         if channels == 1 and self.class_weights is not None:
             there, elsewhere = there * self.class_weights[1], elsewhere * self.class_weights[0]
         losses = -there * pixels.targets * self.term(yes, no) - elsewhere * (pixels.valid - pixels.targets) * self.term(no, yes)
-        means = share(self.over_pixels(losses), self.over_pixels(pixels.valid))
+        means = share(self.over_pixels(losses, pixels.weights), self.over_pixels(pixels.valid, pixels.weights))
         return means[:, 0] if channels == 1 else self.over_classes(means)
 
     def term(self, logarithm: Any, other: Any) -> Any:

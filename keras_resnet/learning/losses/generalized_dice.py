@@ -59,9 +59,9 @@ class GeneralizedDice(DenseLoss):
 
     def measure(self, pixels: Pixels) -> Any:
         probabilities = self.probabilities(pixels.scores) * pixels.valid
-        present = self.over_pixels(pixels.targets)
-        tp = self.over_pixels(probabilities * pixels.targets)
-        size = self.over_pixels(probabilities) + present
+        present = self.over_pixels(pixels.targets, pixels.weights)
+        tp = self.over_pixels(probabilities * pixels.targets, pixels.weights)
+        size = self.over_pixels(probabilities, pixels.weights) + present
         there = keras.ops.cast(present > 0, self.dtype)
         weights = there / keras.ops.square(keras.ops.where(present > 0, present, 1))
         if self.empty == "smooth":

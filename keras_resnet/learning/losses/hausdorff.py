@@ -62,7 +62,9 @@ class Hausdorff(DenseLoss):
             self.field(pixels.targets > 0.5), self.alpha
         )
         errors = keras.ops.square(probabilities - pixels.targets) * keras.ops.stop_gradient(prices)
-        return self.over_classes(share(self.over_pixels(errors), self.over_pixels(pixels.valid)), None, self.background)
+        return self.over_classes(
+            share(self.over_pixels(errors, pixels.weights), self.over_pixels(pixels.valid, pixels.weights)), None, self.background
+        )
 
     def field(self, mask: Any) -> Any:
         """Distance of each pixel to the nearest of the other kind; 0 where there is none of that kind."""

@@ -32,6 +32,8 @@ class Lovasz(DenseLoss):
     Source: Berman et al. 2018, arXiv:1705.08790, algorithm 1.
     """
 
+    weighs_pixels = False
+
     def __init__(
         self,
         empty: str = "one",

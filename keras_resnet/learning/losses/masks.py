@@ -15,12 +15,14 @@ class Pixels(NamedTuple):
     scores: `(n, *sizes, channels)`, the network's numbers.
     valid: `(n, *sizes, 1)`, ones where the pixel counts.
     wrong: `(n,)`, whether a mask holds anything that is no label.
+    weights: `(n, *sizes, 1)`, how much each pixel counts in sums over pixels, or `None` for 1.
     """
 
     targets: Any
     scores: Any
     valid: Any
     wrong: Any
+    weights: Any = None
 
 
 def label_count(channels: int) -> int:
@@ -54,6 +56,24 @@ def check_shapes(true_shape: tuple, pred_shape: tuple, sparse: bool, data_format
     raise ValueError(
         f"`y_true` must have the shape {plain} or {with_channel}, as y_pred of {tuple(pred_shape)} ({data_format}) has. "
         f"Received: y_true of {tuple(true_shape)}. Bring masks to the network's output size with nearest-neighbour interpolation."
+    )
+
+
+def check_weights(weights: Any, pred_shape: tuple, data_format: str) -> bool:
+    """Whether these are weights of pixels, not of samples. Raises where they are neither."""
+    shape, first = tuple(weights.shape), data_format == "channels_first"
+    samples, sizes = pred_shape[0], tuple(pred_shape[2:] if first else pred_shape[1:-1])
+    pixels = ((samples, *sizes), (samples, 1, *sizes) if first else (samples, *sizes, 1))
+    values = values_of(weights)
+    if values is not None and values.size and not (values >= 0).all():
+        raise ValueError(f"`sample_weight` must be 0 or more. Received: a least weight of {values.min()}.")
+    if any(_alike(shape, one) for one in pixels):
+        return True
+    if len(shape) == 0 or any(_alike(shape, one) for one in ((samples,), (samples, 1))):
+        return False
+    raise ValueError(
+        f"`sample_weight` must have a number a sample, {(samples,)}, or a number a pixel, {pixels[0]}, for y_pred of {pred_shape}. "
+        f"Received: {shape}."
     )
 
 

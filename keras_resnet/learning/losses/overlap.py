@@ -66,16 +66,16 @@ class OverlapLoss(DenseLoss):
     def measure(self, pixels: Pixels) -> Any:
         probabilities = self.probabilities(pixels.scores) * pixels.valid
         power = keras.ops.square if self.squared else _same
-        found = self.over_pixels(probabilities)
-        present = self.over_pixels(pixels.targets)
-        tp = self.over_pixels(probabilities * pixels.targets)
-        fp = self.over_pixels(power(probabilities)) - tp
-        fn = self.over_pixels(power(pixels.targets)) - tp
+        found = self.over_pixels(probabilities, pixels.weights)
+        present = self.over_pixels(pixels.targets, pixels.weights)
+        tp = self.over_pixels(probabilities * pixels.targets, pixels.weights)
+        fp = self.over_pixels(power(probabilities), pixels.weights) - tp
+        fn = self.over_pixels(power(pixels.targets), pixels.weights) - tp
         part, whole = self.fraction(tp, fp, fn)
         scores = share(part + self.smooth, whole + self.smooth)
         absent = present <= 0
         if self.empty == "one":
-            scores = keras.ops.where(absent, 1 - share(found, self.over_pixels(pixels.valid)), scores)
+            scores = keras.ops.where(absent, 1 - share(found, self.over_pixels(pixels.valid, pixels.weights)), scores)
         counts = keras.ops.logical_not(absent) if self.empty == "skip" else None
         losses = -keras.ops.log(keras.ops.maximum(scores, LEAST)) if self.log else 1 - scores
         return self.over_classes(losses, counts, self.background)
