@@ -53,12 +53,13 @@ def _draw_curve(axes: Any, log: list[dict[str, float]], name: str, label: str) -
 
 
 def _draw_speed(axes: Any, log: list[dict[str, float]]) -> None:
-    points = [(row["epoch"], row["images_per_second"], 100 * row.get("data_wait", 0.0)) for row in log if "images_per_second" in row]
+    points = [(row["epoch"], row["images_per_second"], 100 * row.get("data_wait", np.nan)) for row in log if "images_per_second" in row]
     if points:
         epochs, speeds, waits = zip(*points)
         axes.plot(epochs, speeds, color=GREEN, marker="o" if len(points) < 5 else "", label=f"median {np.median(speeds):.4g}")
         axes.set_ylim(0, 1.15 * max(speeds))
-        axes.set_title(f"images per second (waited for data: {np.median(waits):.0f} % of the time)", fontsize=11)
+        waited = "" if np.isnan(waits).any() else f" (waited for data: {np.median(waits):.0f} % of the time)"
+        axes.set_title(f"images per second{waited}", fontsize=11)
         axes.legend(frameon=False, loc="lower right")
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -112,7 +112,8 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
         with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
             try:
                 task.model.fit(
-                    watch.watched(fetched),
+                    # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
+                    fetched if keras.backend.backend() == "tensorflow" else watch.watched(fetched),
                     steps_per_epoch=steps - batch,
                     initial_epoch=epoch,
                     epochs=until,
