@@ -62,6 +62,9 @@ def test_what_a_run_leaves(tmp_path, capsys):
     scores = keras.models.load_model(folder / "model.keras").predict(test.images, verbose=0)
     np.testing.assert_allclose(scores.sum(-1), 1, rtol=1e-5)
     assert (scores.argmax(-1) == test.labels).mean() == pytest.approx(result["accuracy"])
+    network = next(layer for layer in keras.models.load_model(folder / "model.keras").layers if isinstance(layer, keras.Model))
+    logits = network.predict((test.images - np.array(recipe.data.mean)) / np.array(recipe.data.deviation), verbose=0)
+    np.testing.assert_allclose(scores, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), rtol=1e-4, atol=1e-6)
     # A second one is refused, and resuming what is complete changes nothing.
     before = (folder / "log.csv").read_bytes()
     assert go(folder) == 1
@@ -92,6 +95,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatc
     logs = [callbacks.rows(tmp_path / name / "log.csv") for name in ("straight", "stopped")]
     assert [row["epoch"] for row in logs[1]] == [1, 2, 3]
     assert logs[1][2]["loss"] == pytest.approx(logs[0][2]["loss"], rel=1e-5)
+
+
+def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss,val_loss\n1,0.5,\n2,0.4,0.6\n3,0.3,0.5\n")
+    assert callbacks.rows(path)[0] == {"epoch": 1, "loss": 0.5}
+    assert [row["epoch"] for row in callbacks.Log(path, first=2).rows] == [1, 2]
+    assert callbacks.Log(path).rows == []
+    assert callbacks.rows(tmp_path / "none.csv") == []
 
 
 @quick_on_torch
