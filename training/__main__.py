@@ -100,7 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
     for path, reason in found.get("unread", {}).items():
         print(f"passed over: {path}: {reason}")
     if found.get("unread"):
-        print(f"{len(found['unread'])} pictures could not be read.")
+        print(f"Pictures that could not be read: {len(found['unread'])}.")
     if "accuracy" in found:
         print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")

@@ -115,6 +115,22 @@ def test_a_loss_that_is_not_finite(tmp_path, capsys):
 
 
 @quick_on_torch
+def test_a_folder_of_pictures_of_which_some_are_damaged(tmp_path, capsys):
+    for number, name in enumerate(("dark", "light")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for place in range(12):
+            Image.new("RGB", (40, 36 + place), (200 * number + place,) * 3).save(tmp_path / "data" / name / f"{place}.jpg")
+    (tmp_path / "data" / "dark" / "5.jpg").write_bytes(b"no picture")
+    words = ["imagenet_resnet50", "--quick", "--data", str(tmp_path / "data"), "--set", "data.classes=2", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"passed over: {tmp_path / 'data' / 'dark' / '5.jpg'}" in said
+    assert "Pictures that could not be read: 1." in said
+    assert main([*words[:-1], str(tmp_path / "other"), "--stop-at-damaged"]) == 1
+    assert "It was not to be passed over" in capsys.readouterr().err
+
+
+@quick_on_torch
 def test_mixed_precision(tmp_path):
     assert go(tmp_path / "run", "--mixed-precision", "bfloat16") == 0
     model = keras.models.load_model(tmp_path / "run" / "model.keras")

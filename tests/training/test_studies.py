@@ -44,6 +44,7 @@ def test_gradient_norms(tmp_path):
     assert (tmp_path / "study" / "gradient_norm.png").is_file()
 
 
+@quick_on_torch
 def test_removed_and_swapped_blocks():
     model = keras_resnet.create_model("preresnet20", input_shape=(8, 8, 3), widths=(4, 4, 4))
     images = normal(2, 8, 8, 3)
