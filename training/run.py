@@ -108,7 +108,9 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
         watch = learning.Throughput(recipe.batch * (steps - batch))
         stop = callbacks.StopOnSignal(checkpoint, batch)
         called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(folder / LOG, epoch), stop]
-        called.insert(-1, learning.TerminateOnNonFinite(checkpoint, getattr(task.batches, "sampler", None)))
+        # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
+        sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
+        called.insert(-1, learning.TerminateOnNonFinite(checkpoint, sampler))
         with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
             try:
                 task.model.fit(
@@ -144,6 +146,7 @@ def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, s
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {platform.system()}",
     }
-    (folder / RESULT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    written = {name: value for name, value in found.items() if name != "confusion" or len(value) <= 100}  # of 1,000 classes 10 MB
+    (folder / RESULT).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
     report.draw(folder / "report.png", recipe, log, found)
     return found

@@ -214,6 +214,9 @@ def test_digits():
     found = find.dataset(told, "digits")
     assert (len(found.train.labels) + len(found.test.labels), found.train.images.max()) == (1797, 255)
     assert find.told(Recipe("mine"), "somewhere") == Recipe("mine")
+    big = Recipe("mine", data=Data(size=128, channels=3, mean=(127.5,) * 3, deviation=(127.5,) * 3), augmentation=Augmentation((0.6, 0.6)))
+    told = find.told(big, "digits").data
+    assert (told.size, told.test_size, told.channels, told.mean) == (128, 128, 1, (127.5,))
 
 
 def test_tfds_that_is_not_installed(monkeypatch):

@@ -108,7 +108,7 @@ def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
 
 @quick_on_torch
 def test_a_loss_that_is_not_finite(tmp_path, capsys):
-    assert go(tmp_path / "run", "--set", "optimizer.rate=1e30") == 1
+    assert go(tmp_path / "run", "--set", "optimizer.rate=1e30", "--set", "steps=none") == 1
     said = capsys.readouterr().err
     assert "error: The loss is" in said
     assert "of the examples" in said

@@ -21,7 +21,11 @@ def told(recipe: Recipe, where: str | None) -> Recipe:
     """The recipe for the set that `--data` names, where it names one: its size, channels, classes, mean and deviation."""
     if where not in NAMED or recipe.task == "segmentation" or NAMED[where].name == recipe.data.name:
         return recipe
-    data = NAMED[where]
+    data, half = NAMED[where], 127.5
+    if recipe.augmentation.crop_area:  # pictures are brought to the recipe's size anyway
+        data = dataclasses.replace(data, size=recipe.data.size, test_size=recipe.data.test_size or recipe.data.size)
+    if set(recipe.data.mean) == {half}:  # the network wants -1 to 1
+        data = dataclasses.replace(data, mean=(half,) * data.channels, deviation=(half,) * data.channels)
     pad = min(recipe.augmentation.pad, max(1, data.size // 8))
     return dataclasses.replace(recipe, data=data, augmentation=dataclasses.replace(recipe.augmentation, pad=pad))
 
