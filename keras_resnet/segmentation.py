@@ -1,5 +1,6 @@
 """Joins networks for dense prediction with the zoo: a decoder on an encoder that is named, with or without published weights."""
 
+import difflib
 import inspect
 import os
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from keras_resnet.models.densenet import cifar_densenet, densenet
 from keras_resnet.models.fpn import fpn
 from keras_resnet.models.unet import unet, unet_plus_plus
 from keras_resnet.weights import load
-from keras_resnet.zoo import NETWORKS, ZOO, create_model
+from keras_resnet.zoo import ZOO, create_model
 
 _OF_ENCODER = """encoder: one of `list_models(task="classification")`, such as `"resnet34"`, with weights behind a dot,
             `"resnet34.a1_in1k"`; or a network without top, on whose own input the decoder is built.
@@ -47,9 +48,8 @@ def _segmenter(name: str, builder: Callable[..., keras.Model], stride: int | Non
         allowed = inspect.signature(builder).parameters
         unknown = [one for one in settings if one not in allowed]
         if unknown:
-            raise TypeError(
-                f"{name} has no argument {unknown[0]!r}. It takes: encoder, weights, {', '.join([*of_encoder, *allowed][:-1])}."
-            )
+            taken = ["encoder", "weights", *of_encoder, *(one for one in allowed if one != "encoder")]
+            raise TypeError(f"{name} has no argument {unknown[0]!r}. It takes: {', '.join(taken)}.")
         dilates = stride is not None and _takes(encoder, "dilates_first")
         made = _encoder(encoder, of_encoder, dict(dilates_first=True) if dilates else {})
         model = builder(encoder=made, **settings)
@@ -91,9 +91,14 @@ def _encoder(encoder: Any, settings: dict, more: dict) -> keras.Model:
         if extra:
             raise ValueError(f"`{extra[0]}` is for an encoder that is named; this one is a model already, {encoder.name!r}.")
         return encoder
-    name = encoder.partition(".")[0] if isinstance(encoder, str) else encoder
-    if name in NETWORKS and name not in ZOO:
-        raise ValueError(f'An encoder is one of keras_resnet.list_models(task="classification"). Received: encoder={encoder!r}.')
+    name = encoder.partition(".")[0] if isinstance(encoder, str) else ""
+    if name not in ZOO and not (isinstance(encoder, str) and encoder.startswith("hf://")):
+        close = difflib.get_close_matches(name.lower(), ZOO, n=3, cutoff=0.5)
+        hint = f" Closest: {', '.join(close)}." if close else ""
+        raise ValueError(
+            f'An encoder is one of keras_resnet.list_models(task="classification"), such as "resnet34", or a network without top.{hint} '
+            f"Received: encoder={encoder!r}."
+        )
     dense = name in ZOO and ZOO[name].builder in (densenet, cifar_densenet)
     settings = dict(settings)
     weights = settings.pop("encoder_weights")

@@ -35,6 +35,8 @@ SEGMENTERS: dict[str, Row] = {**PLAIN_UNETS, **ATTENTION_UNETS, **NESTED_UNETS, 
 DIFFUSERS: dict[str, Row] = DIFFUSION_UNETS
 TASKS = {"classification": ZOO, "segmentation": SEGMENTERS, "diffusion": DIFFUSERS}
 NETWORKS: dict[str, Row] = {**ZOO, **SEGMENTERS, **DIFFUSERS}
+# What takes an encoder, and so is no network by itself; built in `segmentation`, and repeated in keras_resnet_cli/listing.py.
+DECODERS = ("UNet", "UNetPlusPlus", "FPN", "DeepLabV3Plus")
 
 
 def list_models(pattern: str = "*", task: str | None = None) -> list[str]:
@@ -90,6 +92,9 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
     if not isinstance(model_name, str) or model_name not in NETWORKS:
         close = difflib.get_close_matches(str(model_name).lower(), NETWORKS, n=3, cutoff=0.5)
         hint = f" Closest: {', '.join(close)}." if close else ""
+        decoder = next((name for name in DECODERS if name.lower() == str(model_name).lower().replace("_", "")), None)
+        if decoder:
+            hint = f' {decoder} takes an encoder: keras_resnet.{decoder}("resnet34").{hint}'
         raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(NETWORKS)}.")
     row = NETWORKS[model_name]
     allowed = inspect.signature(row.builder).parameters

@@ -16,6 +16,8 @@ from rich.table import Table
 from keras_resnet_cli import facts
 
 WIDE = 240  # columns where the output is no terminal: a line of a table stays a line in a file and for grep
+# What takes an encoder, and so is no line of the table of networks.
+DECODERS = ("UNet", "UNetPlusPlus", "FPN", "DeepLabV3Plus")
 
 
 def console() -> Console:
@@ -202,5 +204,8 @@ def _tags(model: str) -> list[str]:
 
 
 def _closest(name: str, names: Any) -> str:
+    decoder = next((one for one in DECODERS if one.lower() == name.lower().replace("_", "")), None)
+    if decoder:
+        return f' {decoder} takes an encoder, one of `keras-resnet list --task classification`: keras_resnet.{decoder}("resnet34").'
     close = difflib.get_close_matches(name.strip("*?").lower(), list(names), n=3, cutoff=0.5)
     return f" Closest: {', '.join(close)}." if close else " `keras-resnet list` lists all networks."

@@ -30,6 +30,8 @@ def says(error: type[Exception], call, *parts: str) -> None:
         ("ResNet50", ["resnet50"]),
         ("resnet-50", ["resnet50"]),
         ("plane20", ["plain20"]),
+        ("UNet", ['keras_resnet.UNet("resnet34")', "Closest: unet"]),
+        ("deeplab_v3_plus", ['keras_resnet.DeepLabV3Plus("resnet34")']),
         ("zzz", []),
         ("", []),
         (50, []),

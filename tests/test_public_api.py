@@ -11,6 +11,7 @@ import pytest
 import keras_resnet
 from keras_resnet import constructors, zoo
 from keras_resnet.weights import catalogue
+from keras_resnet_cli import listing
 
 NAMES = keras_resnet.list_models(task="classification")
 
@@ -25,6 +26,12 @@ def test_all_is_complete():
     assert set(keras_resnet.__all__) >= {"create_model", "list_models", "features", "load_weights", "ResNet50", "Plain20"}
     own = {name for name, value in vars(keras_resnet).items() if not name.startswith("_") and not inspect.ismodule(value)}
     assert own - {"CONSTRUCTORS"} <= set(keras_resnet.__all__)
+
+
+def test_messages_know_what_takes_an_encoder():
+    functions = {name: value for name, value in vars(keras_resnet).items() if name in keras_resnet.__all__ and inspect.isfunction(value)}
+    taking = {name for name, function in functions.items() if "encoder" in inspect.signature(function).parameters}
+    assert taking == set(zoo.DECODERS) == set(listing.DECODERS)
 
 
 def test_list_models():

@@ -1,6 +1,7 @@
 """The model that teaches a network to see the noise in a picture, by `fit`."""
 
 import functools
+import inspect
 from typing import Any
 
 import keras
@@ -11,6 +12,9 @@ from keras_resnet.diffusion.schedule import PREDICTIONS, check_schedule
 from keras_resnet.layers.configured import check_choice, check_number
 from keras_resnet.models.compiling import compile_from_config, named_publicly, scaling_losses
 from keras_resnet.models.functional import keeping_values
+
+# No image reaches it: of latents scaled to variance 1 it is 16 standard deviations, and pixels from 0 to 255 that stay below are black.
+LARGEST = 16
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -43,9 +47,10 @@ class Diffusion(keras.Model):
     from: a dict of noisy `"images"`, `"timesteps"` and the `"target"`.
 
     Raises:
-        ValueError: at an argument outside what is listed; in `fit` at labels that are missing, superfluous or out of range, and at images
-            that are integers, of another size, or not finite (arrays alone are looked at; wrong labels of a data set make the
-            loss NaN, and the gradients are those of no class).
+        ValueError: at an argument outside what is listed; in `compile` at a loss or metrics; in `fit` at labels that are missing,
+            superfluous or out of range, and at images that are integers, of another size, not finite or beyond -16 to 16, as those from
+            0 to 255 are (arrays alone are looked at; wrong labels of a data set make the loss NaN, and the gradients are those of no
+            class).
 
     Source: Ho et al. 2020, arXiv:2006.11239, algorithm 1; v Salimans and Ho 2022, arXiv:2202.00512; dropped labels Ho and Salimans 2022,
     arXiv:2207.12598.
@@ -126,6 +131,13 @@ class Diffusion(keras.Model):
 
     @functools.wraps(keras.Model.compile)
     def compile(self, optimizer: Any = "rmsprop", *args: Any, **kwargs: Any) -> None:
+        given = inspect.signature(keras.Model.compile).bind_partial(self, optimizer, *args, **kwargs).arguments
+        for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
+            if given.get(name):
+                raise ValueError(
+                    f"A Diffusion has its own loss, the mean square of the network's error, and no metrics beside it: leave out `{name}`, "
+                    f"as in compile('adam'). Received: {name}={given[name]!r}."
+                )
         super().compile(scaling_losses(optimizer, self.network, args, kwargs), *args, **kwargs)
 
     @functools.wraps(keras.Model.fit)
@@ -146,6 +158,12 @@ class Diffusion(keras.Model):
 
     def _check(self, x: Any, y: Any, sample_weight: Any) -> None:
         """Raises at arrays that the network cannot learn from."""
+        if x is None:
+            raise ValueError("There is no image to learn from: pass fit(images), an array (n, height, width, channels), or a data set.")
+        for name, values in (("images", x), ("labels", y)):
+            if isinstance(values, (list, tuple, dict)):
+                advice = "." if isinstance(values, dict) else f": np.stack({name})." if name == "images" else f": np.array({name})."
+                raise ValueError(f"Pass {name} as one array{advice} Received: {type(values).__name__} of {len(values)}.")
         if sample_weight is not None and y is None:
             raise ValueError("`sample_weight` needs labels: without them Keras forgets it. Leave out what is not to be learned from.")
         if isinstance(x, np.ndarray):
@@ -160,6 +178,11 @@ class Diffusion(keras.Model):
                 raise ValueError(f"Images must be floating-point numbers, of about -1 to 1. Received: dtype={x.dtype}.")
             if not np.isfinite(x).all():
                 raise ValueError("Images must be finite. Received: NaN or infinity.")
+            if max(x.max(), -x.min()) > LARGEST:
+                raise ValueError(
+                    "Images must be of about -1 to 1, where the noise has a standard deviation of 1; beyond -16 to 16 they are taken for a "
+                    f"mistake. Scale them: images / 127.5 - 1 of those from 0 to 255. Received: {x.min():g} to {x.max():g}."
+                )
         if isinstance(y, np.ndarray):
             sampling.check_labels(y.reshape(-1) if y.ndim == 2 and y.shape[1] == 1 else y, self.network)
 

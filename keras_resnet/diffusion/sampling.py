@@ -11,6 +11,7 @@ from keras_resnet.diffusion.schedule import PREDICTIONS, Schedule, check_schedul
 from keras_resnet.diffusion.steps import SAMPLERS, VARIANCES, Path
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, is_count
 from keras_resnet.models.walk import is_channels_first
+from keras_resnet.vision.host_arrays import as_host_array
 
 
 def sample(
@@ -124,7 +125,7 @@ def _source(model: Any, schedule: Any, prediction: Any) -> Source:
     prediction = getattr(model, "prediction", "epsilon") if prediction is None else prediction
     check_choice("prediction", prediction, PREDICTIONS)
     if network is None:
-        return Source(model, None, found, prediction, -1)
+        return Source(_checked(model), None, found, prediction, -1)
     check_network(network)
 
     def run(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
@@ -132,6 +133,24 @@ def _source(model: Any, schedule: Any, prediction: Any) -> Source:
         return np.asarray(network.predict_on_batch(inputs), "float32")
 
     return Source(run, network, found, prediction, 1 if is_channels_first(network) else -1)
+
+
+def _checked(function: Callable) -> Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]:
+    """A user's function in place of a network, whose outputs are looked at."""
+
+    def run(images: np.ndarray, times: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+        given = function(images, times, labels)
+        output = as_host_array(given) if hasattr(given, "dtype") else np.asarray(given)
+        doubled = (*images.shape[:-1], 2 * images.shape[-1])
+        if output.dtype.kind not in "fiu" or output.shape not in (images.shape, doubled):
+            what = "None" if given is None else f"the shape {output.shape} of {output.dtype}"
+            raise ValueError(
+                f"`model`, a function, must give numbers of its images' shape {images.shape}, or where it learned the variance too, of "
+                f"{doubled}. Received: {what}."
+            )
+        return output
+
+    return run
 
 
 def check_network(network: Any) -> None:

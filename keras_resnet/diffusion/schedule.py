@@ -21,8 +21,8 @@ class Schedule:
         kind: `"linear"`, betas from `beta_start` to `beta_end`; or `"cosine"`, where `a_t` is a squared cosine, which destroys small
             pictures more slowly.
         steps: how many, at least 2; counted from 0.
-        beta_start, beta_end: of a linear schedule, above 0 and below 1; `None` for `0.1 / steps` and `20 / steps` (at most 0.999), which
-            are 1e-4 and 0.02 at 1,000 steps.
+        beta_start, beta_end: of a linear schedule, above 0 and below 1, the second not the smaller; `None` for `0.1 / steps` and
+            `20 / steps` (at most 0.999), which are 1e-4 and 0.02 at 1,000 steps.
 
     Attributes: `betas` and `alphas_cumprod` (a_t), `(steps,)` arrays in float64.
 
@@ -49,6 +49,11 @@ class Schedule:
         if kind == "linear":
             first = min(0.1 / steps, LARGEST) if beta_start is None else beta_start
             last = min(20 / steps, LARGEST) if beta_end is None else beta_end
+            if first > last:
+                raise ValueError(
+                    "A linear schedule adds more noise from step to step: `beta_end` must be at least `beta_start`. "
+                    f"Received: beta_start={beta_start!r}, beta_end={beta_end!r}, which for {steps} steps are {first:g} and {last:g}."
+                )
             self.betas = np.linspace(first, last, self.steps, dtype="float64")
         else:
             left = np.cos((np.arange(self.steps + 1) / self.steps + OFFSET) / (1 + OFFSET) * np.pi / 2) ** 2

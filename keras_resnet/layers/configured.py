@@ -162,11 +162,14 @@ def check_flag(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` must be True or False. Received: {name}={value!r}.")
 
 
-def check_number(name: str, value: Any, least: float = -math.inf, below: float = math.inf, also: tuple[str, ...] = ()) -> None:
-    """Raises unless `value` is a finite number from `least` to below `below`, or one of the words `also`."""
+def check_number(
+    name: str, value: Any, least: float = -math.inf, below: float = math.inf, also: tuple[str, ...] = (), most: float = math.inf
+) -> None:
+    """Raises unless `value` is a finite number from `least` to below `below` and to `most`, or one of the words `also`."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not (number and math.isfinite(value) and least <= value < below) and not (isinstance(value, str) and value in also):
-        bounds = (
-            "a finite number" if least == -math.inf else f"a number from {least:g}" + ("" if below == math.inf else f" to below {below:g}")
-        )
+    if not (number and math.isfinite(value) and least <= value < below and value <= most) and not (
+        isinstance(value, str) and value in also
+    ):
+        end = f" to below {below:g}" if below < math.inf else f" to {most:g}" if most < math.inf else ""
+        bounds = "a finite number" if least == -math.inf else f"a number from {least:g}{end}"
         raise ValueError(f"`{name}` must be {', or '.join([bounds, *map(repr, also)])}. Received: {name}={value!r}.")

@@ -7,14 +7,15 @@ import keras
 
 from keras_resnet import backend
 from keras_resnet.backend import geometry, reference
-from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_flag, check_number, check_odd, is_count
+from keras_resnet.layers.configured import ConfiguredLayer, check_choice, check_count, check_flag, check_number, check_odd, is_count
 from keras_resnet.layers.conv_norm import conv_norm, create_conv_norm
+from keras_resnet.layers.image_size import SizedLayer, check_image_size
 from keras_resnet.layers.normalization import check_norm, check_pixels
 from keras_resnet.layers.rematerialized import rematerialized
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class ConvStack(ConfiguredLayer):
+class ConvStack(SizedLayer, ConfiguredLayer):
     """Joins several maps, or takes one; pools it if asked to; then convolutions with norm and activation, one behind the other.
 
     ```
@@ -36,6 +37,7 @@ class ConvStack(ConfiguredLayer):
         activation: any Keras activation, by name or function, or `None`.
         dropout: share of the numbers behind the last activation that training sets to zero, from 0 to below 1.
         remat: whether training recomputes the convolutions, norms and activations in the backward pass: memory for time.
+        minimum_size: the least side in pixels of a single input that the network behind it can take, where that pads nothing.
         data_format: `"channels_last"`, `"channels_first"`, or `None` for Keras's setting.
 
     Input shape: one map or several, `(n, height, width, channels)` or `(n, depth, height, width, channels)`, or channels first.
@@ -65,6 +67,7 @@ class ConvStack(ConfiguredLayer):
         activation: Any = "relu",
         dropout: float = 0.0,
         remat: bool = False,
+        minimum_size: int = 1,
         data_format: str | None = None,
         **kwargs: Any,
     ):
@@ -81,6 +84,7 @@ class ConvStack(ConfiguredLayer):
         check_choice("use_bias", use_bias, (True, False, None))
         check_number("dropout", dropout, 0, 1)
         check_flag("remat", remat)
+        check_count("minimum_size", minimum_size)
         self.keep(locals())
         self.drop: Any = keras.layers.Dropout(dropout, dtype=self.dtype_policy, name="drop") if dropout else None
 
@@ -112,6 +116,10 @@ class ConvStack(ConfiguredLayer):
 
     def _numbers(self, name: str) -> geometry.Numbers:
         return geometry.numbers(getattr(self, name), name, self.spatial_dims, 1)
+
+    def check_size(self, shape: tuple) -> None:
+        """Raises where images of this shape, with the batch, are smaller than `minimum_size`."""
+        check_image_size(shape, self.data_format, self.minimum_size, "use padding='same'")
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self.padding == "valid":  # whose maps may be used up; each framework would say so in words of its own

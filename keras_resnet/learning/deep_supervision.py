@@ -25,18 +25,20 @@ def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | N
     Args:
         model: built with `deep_supervision=True`: its outputs are named `"out"`, `"aux1"`, `"aux2"` ... An output `"presence"` gets
             `losses.Presence`, of weight 1.
-        loss: a Keras loss.
-        weights: of `"out"`, `"aux1"` and so on, each at least 0; `None` for 1, 1/2, 1/4 ..., divided by their sum, as in nnU-Net (Isensee
-            et al. 2018, arXiv:1809.10486), which leaves out the deepest.
+        loss: a Keras loss, by name or function too.
+        weights: of `"out"`, `"aux1"` and so on, each at least 0, and one of them above; `None` for 1, 1/2, 1/4 ..., divided by their sum,
+            as in nnU-Net (Isensee et al. 2018, arXiv:1809.10486), which leaves out the deepest.
         metrics: of `"out"` alone.
 
     Returns:
         `{"loss": ..., "loss_weights": ..., "metrics": ...}`.
 
     Raises:
-        ValueError: for a model with one output, or another number of weights.
+        ValueError: for a model with one output, no loss, another number of weights, or weights that are all 0.
     """
     names = _outputs(model)
+    if not isinstance(loss, str) and not callable(loss):
+        raise ValueError(f"`loss` must be one Keras loss for all outputs, such as losses.DiceCrossEntropy(). Received: loss={loss!r}.")
     if weights is None:
         total = sum(0.5**place for place in range(len(names)))
         weights = [0.5**place / total for place in range(len(names))]
@@ -44,6 +46,8 @@ def deep_supervision(model: keras.Model, loss: Any, weights: Sequence[float] | N
         raise ValueError(f"`weights` must hold {len(names)} numbers, for {', '.join(names)}. Received: weights={weights!r}.")
     for weight in weights:
         check_number("weights", weight, 0)
+    if not any(weights):
+        raise ValueError(f"One of `weights` must be above 0: no output would learn. Received: weights={weights!r}.")
     found: dict[str, Any] = dict(loss=dict.fromkeys(names, loss), loss_weights=dict(zip(names, map(float, weights), strict=True)))
     if PRESENCE in model.output:
         found["loss"][PRESENCE] = Presence(getattr(loss, "ignore_index", None))

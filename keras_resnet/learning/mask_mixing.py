@@ -82,7 +82,7 @@ def cut_mix(images: Any, masks: Any, alpha: float = 1.0, seed: Any = None) -> tu
 
 
 def _batch(images: Any, masks: Any) -> tuple[np.ndarray, np.ndarray]:
-    images, masks = as_host_array(images), as_host_array(masks)
+    images, masks = as_host_array(images, "images"), as_host_array(masks, "masks")
     if images.ndim < 2 or masks.ndim < 2 or len(images) != len(masks) or not len(images):
         raise ValueError(
             "`images` and `masks` must be batches of as many pictures as masks, at least one. "

@@ -109,7 +109,7 @@ class PairAugmentation:
         if not set(chances) <= set(CHANCES):
             raise ValueError(f"`chance` must be a number, or numbers by the names {', '.join(CHANCES)}. Received: chance={chance!r}.")
         for name, value in {"foreground": foreground, **{f"chance[{name!r}]": value for name, value in chances.items()}}.items():
-            check_number(name, value, 0, math.nextafter(1, 2))
+            check_number(name, value, 0, most=1)
         self.crop, self.foreground = crop, foreground
         self.flip = bool(flip) if isinstance(flip, np.bool_) else flip
         self.scale, self.rotation, self.elastic, self.elastic_spacing = scale, rotation, elastic, int(elastic_spacing)
@@ -119,7 +119,7 @@ class PairAugmentation:
 
     def __call__(self, image: Any, mask: Any, seed: Any = None) -> tuple[np.ndarray, np.ndarray]:
         """The changed pair; with the same `seed`, an integer or several, the same each time, and without one another each time."""
-        image, mask = as_host_array(image), as_host_array(mask)
+        image, mask = as_host_array(image, "image"), as_host_array(mask, "mask")
         check_pair(image, mask)
         random = generator(seed)
         dims = image.ndim - 1

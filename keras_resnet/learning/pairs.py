@@ -145,7 +145,7 @@ def _sizes(value: Any, name: str, i: int) -> tuple[int, ...] | None:
 
 def _opened(value: Any, i: int, labels: bool) -> np.ndarray:
     if not isinstance(value, (str, os.PathLike)):
-        return as_host_array(value)
+        return as_host_array(value, f"{'masks' if labels else 'images'}[{i}]")
 
     def pixels(picture: Any) -> np.ndarray:
         if not labels and picture.mode not in ("L", "RGB", "I;16", "I", "F"):

@@ -105,8 +105,9 @@ class Network(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         if kwargs.get("class_weight") and any(len(output.shape) > 2 for output in self.outputs):
             raise ValueError(
-                "`class_weight` weighs whole samples, and a mask has pixels of several classes. Give the weights to the loss, such as "
-                f"keras_resnet.losses.DiceCrossEntropy(class_weights=[1, 2, 2]). Received: class_weight={kwargs['class_weight']!r}."
+                "`class_weight` weighs whole samples, and a mask has pixels of several classes. Give the weights to the loss, a number a "
+                "class, such as keras_resnet.losses.DiceCrossEntropy(class_weights=[...]) of as many numbers as there are classes. "
+                f"Received: class_weight={kwargs['class_weight']!r}."
             )
         held_back = kwargs.get("validation_data")
         if isinstance(held_back, (tuple, list)) and held_back:

@@ -118,8 +118,9 @@ def plain_unet(
             deepest = level == len(widths) - 1
             width = widths[level - 1] if narrows and deepest else width
             filters = (*((max(width // 2, 1) if late else width,) * (convs - 1)), width)
+            sized: dict = dict(minimum_size=_least_side(len(widths), convs)) if padding == "valid" and not level else {}
             drops = dropout if level >= len(widths) - 2 else 0.0
-            x = ConvStack(filters, pool=2 if level else 1, dropout=drops, name=f"down{level + 1}", **shared)(x)
+            x = ConvStack(filters, pool=2 if level else 1, dropout=drops, name=f"down{level + 1}", **sized, **shared)(x)
             skips.append(x)
         maps = []
         for level in reversed(range(len(widths) - 1)):
@@ -155,6 +156,18 @@ def plain_unet(
         name=name,
         **form,
     )
+
+
+def _least_side(levels: int, convs: int) -> int:
+    """The smallest image of which a U-Net without padding leaves anything: 188 pixels a side for the original, which leave 4."""
+    lost = 2 * convs  # of a side, at each level on either way
+    side = 1
+    for _ in range(levels - 1):  # up from below: at least so many pixels, enlarged twice
+        side = -(-(side + lost) // 2)
+    side += lost
+    for _ in range(levels - 1):
+        side = 2 * side + lost
+    return side
 
 
 ORIGINAL, VOLUMES, GATES = "1505.04597", "1606.06650", "1804.03999"

@@ -63,7 +63,7 @@ def plot_segmentation(
     masks = {"mask": _mask("mask", mask, picture)}
     if truth is not None:
         masks = {"truth": _mask("truth", truth, picture), **masks}
-    check_number("opacity", opacity, 0, np.nextafter(1, 2))
+    check_number("opacity", opacity, 0, most=1)
     check_flag("contours", contours)
     labels = sorted(set().union(*(np.unique(one).tolist() for one in masks.values())))
     colours = {label: GREY if label == ignore_label else colour(label) for label in labels if label != background}

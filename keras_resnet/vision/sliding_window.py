@@ -239,6 +239,8 @@ def _runner(
 def _chosen(model: Any, scores: Any, output: Any) -> Any:
     """The one output that is asked for."""
     if not isinstance(scores, (dict, list, tuple)):
+        if not hasattr(scores, "dtype"):
+            raise ValueError(f"`model` must give an array or a tensor of scores. Received: {type(scores).__name__}.")
         if output is not None:
             raise ValueError(f"`output` is for models with several outputs, and this one has one. Received: output={output!r}.")
         return scores

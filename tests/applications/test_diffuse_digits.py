@@ -35,6 +35,18 @@ def test_the_saved_model_writes_the_same(written):
         assert np.abs(again - arrays["images"]).max() < 1e-3
 
 
+@pytest.mark.full
+@pytest.mark.timeout(900)  # what is promised
+def test_the_default_run_reads_90_percent(tmp_path):
+    """Five minutes of processor time. 0.90 is asked for; 1.00 was measured on PyTorch, and 0.98 with a quarter of the epochs on JAX."""
+    score = diffuse_digits.main(["--out", str(tmp_path)])
+    with np.load(tmp_path / "diffuse_digits.npz", allow_pickle=False) as arrays:
+        assert np.bincount(arrays["labels"]).tolist() == [100] * 10
+        assert arrays["reader_accuracy"] > 0.95
+        assert np.mean(arrays["read"] == arrays["labels"]) == score
+    assert score >= 0.9
+
+
 def test_nearest():
     known = np.zeros((2, 8, 8, 1))
     known[1] = 1

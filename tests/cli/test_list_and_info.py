@@ -146,6 +146,8 @@ def test_info_of_all_weights(name):
         (["list", "--task", "dogs"], "no task named 'dogs'. Tasks are classification, segmentation, diffusion."),
         (["list", "unet3pluss", "--task", "segmentation"], "No network for segmentation fits 'unet3pluss'. Closest: unet3plus"),
         (["info", "UNet3Plus"], "Closest: unet3plus"),
+        (["info", "UNet"], 'UNet takes an encoder, one of `keras-resnet list --task classification`: keras_resnet.UNet("resnet34")'),
+        (["info", "fpn"], 'keras_resnet.FPN("resnet34")'),
         (["list", "resnet20", "--pretrained"], "No published weights fit 'resnet20'"),
     ],
 )

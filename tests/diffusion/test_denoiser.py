@@ -195,6 +195,12 @@ def test_float16_learns_what_float32_does(tmp_path):
         (np.zeros((4, 4, 1), "float32"), np.zeros(4, int), "of the shape"),
         (np.zeros((0, 4, 4, 1), "float32"), np.zeros(0, int), "no image"),
         (np.full((4, 4, 4, 1), np.nan, "float32"), np.zeros(4, int), "finite"),
+        (np.linspace(0, 255, 64, dtype="float32").reshape(4, 4, 4, 1), np.zeros(4, int), r"images / 127.5 - 1 .*Received: 0 to 255\."),
+        (np.full((4, 4, 4, 1), -17, "float32"), np.zeros(4, int), "-16 to 16"),
+        ([np.zeros((4, 4, 1), "float32")] * 4, np.zeros(4, int), r"np\.stack\(images\)\. Received: list of 4"),
+        (np.zeros((4, 4, 4, 1), "float32"), [0, 1, 2, 0], r"np\.array\(labels\)\. Received: list of 4"),
+        ({"images": np.zeros((4, 4, 4, 1), "float32")}, None, "one array. Received: dict"),
+        (None, None, r"pass fit\(images\)"),
         (np.zeros((4, 4, 4, 1), "float32"), np.full(4, 3), "from 0 to 2"),
         (np.zeros((4, 4, 4, 1), "float32"), np.eye(4)[:, :3], "Labels must be integers"),
         (np.zeros((4, 4, 4, 1), "float32"), None, "pass labels"),
@@ -236,6 +242,8 @@ def test_labels_for_a_network_without():
         (lambda: Diffusion(network(learn_sigma=True)), "learns the variance"),
         (lambda: Diffusion(network(), schedule=3), "`schedule`"),
         (lambda: Diffusion("ddpm_cifar10"), r"\[images, timesteps\]"),
+        (lambda: Diffusion(network()).compile("sgd", "mse"), "own loss.*leave out `loss`.*loss='mse'"),
+        (lambda: Diffusion(network()).compile("sgd", metrics=["mae"]), "leave out `metrics`"),
     ],
 )
 def test_wrong_arguments(make, says):

@@ -202,6 +202,15 @@ def test_wrong_networks(network):
         sample(exact("linear"), 2)
     with pytest.raises(ValueError, match="At step 999 the network gave NaN"):
         sample(lambda images, times, labels: images * np.nan, 2, shape=(2, 2, 1), verbose=False)
+    for wrong, received in (
+        (None, "Received: None"),
+        (np.zeros((2, 2, 2, 3)), r"shape \(2, 2, 2, 1\), or .* of \(2, 2, 2, 2\)\. Received: the shape \(2, 2, 2, 3\)"),
+        (np.zeros((1, 2, 2, 1)), r"Received: the shape \(1, 2, 2, 1\)"),
+        ("noise", "must give numbers"),
+    ):
+        for guided in ({}, dict(labels=[0, 1], guidance=2.0)):
+            with pytest.raises(ValueError, match=received if not guided else "`model`, a function, must give"):
+                sample(lambda images, times, labels, wrong=wrong: wrong, 2, shape=(2, 2, 1), verbose=False, **guided)
     plain = diffusion_unet(width=8, multipliers=(1,), depth=1, attention_strides=(), input_shape=(None, None, 1))
     with pytest.raises(ValueError, match="has no classes"):
         sample(plain, 2, labels=1, shape=(4, 4, 1))

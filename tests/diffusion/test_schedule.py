@@ -50,6 +50,8 @@ def test_config_gives_the_same_schedule():
         (lambda: Schedule(beta_end=1.0), "`beta_end`"),
         (lambda: Schedule(beta_start=0.0), "above 0"),
         (lambda: Schedule("cosine", beta_start=0.1), "a cosine has none"),
+        (lambda: Schedule(beta_start=0.5, beta_end=0.1), "at least `beta_start`.*beta_start=0.5, beta_end=0.1"),
+        (lambda: Schedule(beta_start=0.5), r"beta_end=None, which for 1000 steps are 0\.5 and 0\.02"),
         (lambda: check_schedule(1000), r"diffusion\.Schedule"),
         (lambda: check_schedule("quadratic"), "'linear', 'cosine'"),
     ],

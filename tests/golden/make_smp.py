@@ -17,15 +17,15 @@ def main() -> None:
         import_torchvision()
         import segmentation_models_pytorch as smp
     found = {}
-    for name, (settings, _) in CASES.items():
-        made = getattr(smp, name)(ENCODER, encoder_weights=None, **settings).double().eval()
+    for name, (kind, settings, *_) in CASES.items():
+        made = getattr(smp, kind)(ENCODER, encoder_weights=None, **settings).double().eval()
         state = made.state_dict()
         for key, value in state.items():
             if not key.endswith("num_batches_tracked"):
                 value.copy_(torch.from_numpy(np.asarray(weight(key, tuple(value.shape)))))
         found[f"{name}/tensors"] = np.frombuffer("\n".join(f"{k} {' '.join(map(str, v.shape))}" for k, v in state.items()).encode(), "u1")
         for size in SIZES:
-            x = torch.from_numpy(image(size).transpose(0, 3, 1, 2).copy()).double()
+            x = torch.from_numpy(image(name, size).transpose(0, 3, 1, 2).copy()).double()
             with torch.no_grad():
                 y = any_size(made, x)
                 if size[0] % 32 == size[1] % 32 == 0:

@@ -58,6 +58,10 @@ def test_wrong_arguments():
         deep_supervision(model, "mse", [1, 0.5])
     with pytest.raises(ValueError, match="`weights`"):
         deep_supervision(model, "mse", [1, 0.5, -1, 0, 0])
+    with pytest.raises(ValueError, match=r"above 0: .*weights=\(0, 0, 0, 0, 0\)"):
+        deep_supervision(model, "mse", (0,) * 5)
+    with pytest.raises(ValueError, match=r"DiceCrossEntropy\(\)\. Received: loss=None"):
+        deep_supervision(model, None)
 
 
 @quick_on_torch
@@ -149,7 +153,7 @@ def test_forms_of_targets_and_weights(judged):
 def test_weights_of_classes_belong_to_the_loss(judged):
     """Keras gives each sample the weight of its class, which a mask is not of."""
     model, _, x, masks, _ = judged
-    with pytest.raises(ValueError, match="Give the weights to the loss, such as"):
+    with pytest.raises(ValueError, match=r"Give the weights to the loss, a number a class, such as .*class_weights=\[\.\.\.\]\)"):
         model.fit(x, masks, class_weight={0: 1.0, 1: 2.0}, verbose=0)
 
 

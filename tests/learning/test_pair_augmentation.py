@@ -268,8 +268,8 @@ def test_in_workers_of_torch():
         (dict(elastic_spacing=0), "elastic_spacing"),
         (dict(contrast=1.5), "contrast"),
         (dict(noise="some"), "noise"),
-        (dict(foreground=1.5), "foreground"),
-        (dict(chance=2), "chance"),
+        (dict(foreground=1.5), "foreground` must be a number from 0 to 1. Received: foreground=1.5"),
+        (dict(chance=2), r"chance\['scale'\]` must be a number from 0 to 1. Received"),
         (dict(chance={"crop": 0.5}), "chance"),
         (dict(chance={"noise": -1}), r"chance\['noise'\]"),
         (dict(ignore_label=2.0), "ignore_label"),
@@ -292,6 +292,8 @@ def test_errors_of_arguments(arguments, says):
         (np.zeros((8, 8, 3)), np.zeros((8, 8)), "float64.*"),
         (np.zeros((0, 8, 3)), np.zeros((0, 8), int), "shape"),
         (np.zeros((8, 8, 3), "complex64"), np.zeros((8, 8), int), "complex64"),
+        (None, None, "`image` must be an array or a tensor.*Received: NoneType"),
+        (np.zeros((8, 8, 3)), "mask.png", "`mask` must be an array or a tensor.*Received: str"),
     ],
 )
 def test_errors_of_pairs(image, mask, says):

@@ -160,6 +160,12 @@ def test_wrong_shapes_in_tensors_too():
         (lambda: losses.Compound(["dice"]), "losses"),
         (lambda: losses.Compound([losses.Dice()], [1, 2]), "weights"),
         (lambda: losses.DiceFocal(weights=[1]), "weights"),
+        (lambda: losses.DiceCrossEntropy(weights=1), "each of 2 losses, in a list. Received: weights=1"),
+        (lambda: losses.DiceCrossEntropy(weights=(0, 0)), r"above 0. Received: weights=\(0, 0\)"),
+        (lambda: losses.DiceCrossEntropy(weights=(-1, 1)), r"`weights\[0\]` must be a number from 0"),
+        (lambda: losses.DiceCrossEntropy(class_weights=0), r"such as \[1, 2, 2\].*class_weights=0"),
+        (lambda: losses.Dice(class_weights={0: 1.0, 1: 2.0}), "list of numbers.*Received: class_weights={0: 1.0, 1: 2.0}"),
+        (lambda: losses.Dice(class_weights="12"), "list of numbers"),
     ],
 )
 def test_wrong_arguments(make, word):

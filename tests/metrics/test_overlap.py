@@ -146,6 +146,7 @@ def test_wrong_labels(make):
         (lambda: metrics.IoU(2, empty="zero"), "empty"),
         (lambda: metrics.IoU(2, average="macro"), "average"),
         (lambda: metrics.IoU(2, threshold=0), "threshold"),
+        (lambda: metrics.IoU(2, threshold=2), "above 0 and below 1. Received: threshold=2"),
         (lambda: metrics.IoU(2, ignore_index="x"), "ignore_index"),
         (lambda: metrics.IoU(4).update_state(RANDOM_LABELS, RANDOM_LOGITS), "4 channels"),
         (lambda: metrics.IoU(3).update_state(RANDOM_LABELS[:, :3], RANDOM_LOGITS), "nearest"),

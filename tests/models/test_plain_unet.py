@@ -65,10 +65,36 @@ def test_valid_padding_is_the_papers():
     assert small(padding="valid", widths=(1,) * 5, size=572).output_shape == (None, 388, 388, 3)
     model = small(padding="valid", size=44)
     assert model.output_shape == (None, 4, 4, 3)
-    with pytest.raises(ValueError, match="smaller than the window"):
+    with pytest.raises(ValueError, match=r"Images of 12x12 pixels .* this network takes 44x44 or larger\. .*or use padding='same'\.$"):
         small(padding="valid", size=12)
-    with pytest.raises(ValueError, match="smaller than the window"):
-        small(padding="valid")(np.zeros((1, 12, 12, 3), "float32"))
+    for shape in ((1, 12, 12, 3), (1, 80, 43, 3)):
+        with pytest.raises(ValueError, match="this network takes 44x44 or larger"):
+            small(padding="valid")(np.zeros(shape, "float32"))
+
+
+@quick_on_torch
+@pytest.mark.parametrize(
+    ("settings", "least"),
+    [
+        (dict(widths=(1,) * 5), 188),
+        (dict(widths=(1, 1)), 18),
+        (dict(widths=(1, 1, 1), convs=1), 20),
+        (dict(widths=(1, 1, 1), convs=3), 68),
+        (dict(widths=(1, 1), upsampling="bilinear", up_kernel=None), 18),
+        (dict(widths=(2, 2), growth="late", input_shape=(None, None, None, 1)), 18),
+    ],
+    ids=str,
+)
+def test_the_smallest_image_without_padding(settings, least):
+    """That size works, and one pixel less is told of it, and would leave nothing."""
+    model = plain_unet(padding="valid", **settings)
+    sides = len(model.input_shape) - 2
+    assert min(model.compute_output_shape((1, *(least,) * sides, 1))[1:-1]) >= 1
+    with pytest.raises(ValueError, match="nothing is left"):
+        model.compute_output_shape((1, *(least - 1,) * sides, 1))
+    sizes = "x".join([str(least)] * sides)
+    with pytest.raises(ValueError, match=f"{'Volumes' if sides == 3 else 'Images'} of .*this network takes {sizes} or larger"):
+        model(np.zeros((1, *(least - 1,) * sides, 1), "float32"))
 
 
 def stock(model: keras.Model, widths: tuple, classes: int) -> keras.Model:

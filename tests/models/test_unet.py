@@ -160,6 +160,14 @@ def test_wrong_encoders():
         UNet("fc_densenet56")
     with pytest.raises(TypeError, match="no argument 'with'"):
         UNet("resnet18", **{"with": 3})
+    with pytest.raises(TypeError, match=r"It takes: encoder, weights, encoder_weights, .*classifier_activation, name\.$") as raised:
+        UNet(foo=1)
+    assert str(raised.value).count(" encoder,") == 1
+    for unknown in ("resnet999", None, ["resnet34"], "unet"):
+        with pytest.raises(ValueError, match=r'such as "resnet34", or a network without top') as refused:
+            UNet(unknown)
+        assert f"encoder={unknown!r}" in str(refused.value)
+        assert "unet" not in str(refused.value).replace("'unet'", "")
 
 
 @pytest.mark.parametrize("settings", [dict(classes=0), dict(classifier_activation="softmix")], ids=str)

@@ -91,7 +91,7 @@ def test_outlines():
         (dict(mask=np.zeros((30, 20), int)), r"\(20, 30\).*\(30, 20\)"),
         (dict(truth=np.zeros((30, 20), int)), "`truth`"),
         (dict(names="nucleus"), "names"),
-        (dict(opacity=1.5), "opacity"),
+        (dict(opacity=1.5), "opacity` must be a number from 0 to 1. Received: opacity=1.5"),
         (dict(contours="thick"), "contours"),
     ],
 )

@@ -1,5 +1,7 @@
 """The window over pictures of any size: what it gives is what the network gives, and one clear error where it cannot."""
 
+import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -185,6 +187,30 @@ def test_out_may_be_a_file(tmp_path):
     assert np.array_equal(first, np.moveaxis(expected, -1, 1))
 
 
+@pytest.mark.parametrize("flips", [False, (1,)])
+def test_a_large_picture_streams_into_a_file(flips, tmp_path):
+    """4096x4096 from a file to a file of 128 MiB, in the memory of a few windows; what the files take of it the system can have back."""
+    side, window = 4096, 256
+    image = np.lib.format.open_memmap(tmp_path / "image.npy", "w+", "uint8", (side, side, 1))
+    for row in range(0, side, window):
+        image[row : row + window] = (np.arange(row, row + window)[:, None, None] // 7 + np.arange(side)[:, None]) % 251
+    out = np.lib.format.open_memmap(tmp_path / "scores.npy", "w+", "float32", (side, side, 2))
+
+    def model(x):
+        return np.concatenate([x * np.float32(2), np.float32(250) - x], axis=-1)
+
+    tracemalloc.start()
+    sliding_window(model, image, window, 0.25, flips=flips, batch_size=2, out=out, verbose=False)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    scores = window * window * 2 * 4  # bytes of a window's
+    print(f"{most / 2**20:.0f} MiB at most, {most / scores:.1f} windows; the result has {out.nbytes / 2**20:.0f} MiB")  # shown by -s
+    assert most < 24 * scores < image.nbytes
+    for row in range(0, side, window):
+        x = np.asarray(image[row : row + window])
+        assert np.abs(out[row : row + window] - model(x)).max() < 1e-3  # of 500
+
+
 def test_several_outputs():
     image = keras.Input((None, None, 2))
     heads = {"mask": keras.layers.Conv2D(3, 1, name="mask")(image), "edges": keras.layers.Conv2D(1, 1, name="edges")(image)}
@@ -280,6 +306,7 @@ def test_what_is_not_finite_is_named_before_the_first_window(value):
         (dict(model="unet"), "model"),
         (dict(model=lambda x: x[:, ::2, ::2]), r"stride 1.*\(4, 8, 8, 2\).*\(4, 16, 16, 2\)"),
         (dict(model=lambda x: x[..., 0]), "classes"),
+        (dict(model=lambda x: None), "tensor of scores. Received: NoneType"),
     ],
 )
 def test_errors(arguments, says):

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_resnet.layers.configured import check_number
 
@@ -13,7 +14,7 @@ class Compound(keras.losses.Loss):
 
     Args:
         losses: Keras losses, ours or Keras's own; each reduces over samples by itself.
-        weights: a number a loss; `None` for ones.
+        weights: a number a loss, at least 0, and one of them above; `None` for ones.
         name, reduction, dtype: as in `keras.losses.Loss`, but reductions are those of the `losses`.
 
     Raises:
@@ -26,11 +27,13 @@ class Compound(keras.losses.Loss):
         losses = list(losses) if isinstance(losses, (list, tuple)) else [losses]
         if not losses or not all(isinstance(loss, keras.losses.Loss) for loss in losses):
             raise ValueError(f"`losses` must be a list of Keras losses, such as [Dice(), Focal()]. Received: losses={losses!r}.")
-        weights = [1.0] * len(losses) if weights is None else list(weights)
-        if len(weights) != len(losses):
-            raise ValueError(f"`weights` must have a number for each of {len(losses)} losses. Received: weights={weights!r}.")
+        weights = [1.0] * len(losses) if weights is None else weights
+        if not isinstance(weights, (list, tuple, np.ndarray)) or np.ndim(weights) != 1 or len(weights) != len(losses):
+            raise ValueError(f"`weights` must hold a number for each of {len(losses)} losses, in a list. Received: weights={weights!r}.")
         for i, weight in enumerate(weights):
-            check_number(f"weights[{i}]", weight)
+            check_number(f"weights[{i}]", weight, 0)
+        if not any(weights):
+            raise ValueError(f"One of `weights` must be above 0. Received: weights={weights!r}.")
         self.losses = losses
         self.weights = [float(weight) for weight in weights]
 

@@ -52,6 +52,11 @@ class DenseLoss(keras.losses.Loss):
         check_flag("batch", batch)
         check_ignore_index(ignore_index)
         if class_weights is not None:
+            if not isinstance(class_weights, (list, tuple, np.ndarray)) or np.ndim(class_weights) != 1:
+                raise ValueError(
+                    "`class_weights` must be a list of numbers, one a class, such as [1, 2, 2], or None. "
+                    f"Received: class_weights={class_weights!r}."
+                )
             class_weights = [float(weight) if isinstance(weight, (int, float, np.number)) else weight for weight in class_weights]
             for i, weight in enumerate(class_weights):
                 check_number(f"class_weights[{i}]", weight, 0)

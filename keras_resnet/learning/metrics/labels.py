@@ -46,9 +46,9 @@ class LabelMetric(keras.metrics.Metric):
         check_ignore_index(ignore_index)
         check_flag("background", background)
         check_flag("from_logits", from_logits)
-        check_number("threshold", threshold, 0, 1)
-        if threshold == 0:
-            raise ValueError("`threshold` must be above 0 and below 1. Received: threshold=0.")
+        check_number("threshold", threshold)
+        if not 0 < threshold < 1:
+            raise ValueError(f"`threshold` must be above 0 and below 1. Received: threshold={threshold!r}.")
         check_flag("sparse", sparse)
         self.classes = int(classes)
         self.ignore_index = ignore_index
