@@ -45,7 +45,7 @@ def in_turn_and_in_a_loop(monkeypatch, measure):
     return found
 
 
-@pytest.mark.parametrize("settings", SETTINGS, ids=["plain", "remat"])
+@pytest.mark.parametrize("settings", [SETTINGS[0], pytest.param(SETTINGS[1], marks=pytest.mark.full)], ids=["plain", "remat"])
 def test_a_loop_gives_the_numbers_of_the_blocks_in_turn(settings, monkeypatch):
     images, labels = normal(4, 12, 12, 3), np.arange(4)
 

@@ -56,6 +56,7 @@ def test_from_keras_applications(name, peer, include_top, tmp_path):
     assert same(model, theirs)
 
 
+@quick_on_torch
 @pytest.mark.parametrize(("name", "peer"), CASES)
 def test_to_keras_applications_and_back(name, peer, tmp_path):
     model, theirs = numbered(ours(name)), original(peer, seed=None)
