@@ -37,6 +37,7 @@ def compile_fast(request):
         "metrics",
         "models",
         "tests",
+        "training",
         "weights",
     ):
         yield

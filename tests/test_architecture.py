@@ -44,10 +44,10 @@ VAGUE = {"utils", "util", "common", "misc", "helpers", "helper", "base"}
 LINES = 350  # of any file: about 200 is meant
 
 
-def sources() -> dict[str, str]:
-    """Dotted name of each module of the library to its text."""
+def sources(folder: str = "keras_resnet") -> dict[str, str]:
+    """Dotted name of each module below a folder, the library if none is named, to its text."""
     found = {}
-    for path in sorted((ROOT / "keras_resnet").rglob("*.py")):
+    for path in sorted((ROOT / folder).rglob("*.py")):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         found[name] = path.read_text(encoding="utf-8")
     return found
@@ -115,7 +115,15 @@ def unexplained(source: str) -> list[str]:
     return missing
 
 
+def violations_above(source: str) -> list[str]:
+    """What a module of `training/`, which stands between the library and the applications, does against the rules of imports."""
+    roots = {name.split(".")[0] for name in imports(source)}
+    found = [f"imports {name}" for name in sorted(roots & (FRAMEWORKS | ABOVE - {"training"}))]
+    return found + [f"imports {name}" for name in imports(source) if name.startswith("keras.src")]
+
+
 MODULES = sources()
+TRAINING = sources("training")
 # The operations of a twin are explained once, where they are defined.
 TWINS = {f"keras_resnet.backend.{name}" for name in FRAMEWORKS}
 
@@ -141,7 +149,22 @@ def test_names_and_docstrings(module):
     assert missing == []
 
 
-@pytest.mark.parametrize("folder", ["applications", "benchmarks", "keras_resnet", "keras_resnet_cli", "tests"])
+@pytest.mark.parametrize("module", TRAINING)
+def test_training(module):
+    assert violations_above(TRAINING[module]) == []
+    assert unexplained(TRAINING[module]) == []
+    assert not VAGUE & {part.strip("_") for part in module.split(".")}
+
+
+@pytest.mark.parametrize(
+    "source", ["import torch", "from applications import digits", "from tests.quick import ON_TORCH", "import keras.src"]
+)
+def test_the_scan_finds_in_training(source):
+    assert violations_above(source)
+    assert violations_above("import keras\nfrom keras_resnet import learning\nfrom training import run") == []
+
+
+@pytest.mark.parametrize("folder", ["applications", "benchmarks", "keras_resnet", "keras_resnet_cli", "tests", "training"])
 def test_no_file_is_long(folder):
     lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in (ROOT / folder).rglob("*.py")}
     assert len(lengths) > 3

@@ -1,0 +1,108 @@
+"""Recipes as text and from text, and what is said of wrong ones."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from keras_resnet import list_models
+from training import fields, recipes
+from training.recipe import Augmentation, Data, Recipe
+
+SAID = {
+    "epoch=3": "no field 'epoch'. Closest: epochs",
+    "optimizer.momentun=0.9": "no field 'optimizer.momentun'. Closest: momentum",
+    "optimizer=sgd": "`optimizer` has fields: kind, rate",
+    "epochs.more=1": "`epochs` has no fields",
+    "epochs": "--set takes FIELD=VALUE",
+    "epochs=ten": "`epochs` must be a whole number. Received: 'ten'",
+    "epochs=2.5": "`epochs` must be a whole number. Received: 2.5",
+    "epochs=true": "`epochs` must be a whole number. Received: True",
+    "epochs=0": "`epochs` must be above 0. Received: 0",
+    "batch=-8": "`batch` must be above 0",
+    "optimizer.rate=none": "`optimizer.rate` must be a number. Received: None",
+    "optimizer.momentum=1": "`optimizer.momentum` must be 0 or more and below 1",
+    "optimizer.nesterov=1": "`optimizer.nesterov` must be true or false",
+    "optimizer.kind=sdg": "Received: 'sdg'. Did you mean 'sgd'?",
+    "precision=half": "`precision` must be one of 'float32', 'bfloat16', 'float16'",
+    "schedule.milestones=soon": "`schedule.milestones` must be numbers, such as 82,123",
+    "schedule.warm_up=164": "`schedule.warm_up` is shorter than 164 epochs",
+    "augmentation.crop_area=0.1": "`augmentation.crop_area` is empty or two shares",
+    "augmentation.crop_area=0.1,1.5": "`augmentation.crop_area` must be 0 or more and at most 1",
+    "data.channels=3": "`data.mean` needs a number for each of 3 channels",
+    "data.classes=1": "`data.classes` is 2 or more",
+    "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0. Received: inf",
+}
+
+
+@pytest.mark.parametrize("setting", SAID)
+def test_wrong_settings(setting):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        fields.changed(recipes.recipe("fashion_resnet20"), [setting])
+    assert SAID[setting] in str(caught.value)
+
+
+def test_settings():
+    found = fields.changed(
+        recipes.recipe("fashion_resnet20"),
+        [
+            "epochs=10",
+            "optimizer.rate=1",
+            "optimizer.average=0.99",
+            "schedule.kind=cosine",
+            "schedule.milestones=5",
+            "augmentation.crop_area=0.5,1",
+            "optimizer.nesterov=true",
+            "network.settings.depths=[2, 2, 2]",
+            "network.settings.block=basic",
+            "published=1.5",
+        ],
+    )
+    assert (found.epochs, found.optimizer.rate, found.optimizer.average, found.optimizer.nesterov) == (10, 1, 0.99, True)
+    assert (found.schedule.kind, found.schedule.milestones) == ("cosine", (5,))
+    assert found.augmentation == Augmentation(pad=4, crop_area=(0.5, 1))
+    assert found.network.settings == {"depths": (2, 2, 2), "block": "basic"}
+    assert found.published == "1.5"  # text stays text
+    assert recipes.recipe("fashion_resnet20").epochs == 164
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_recipes(name):
+    recipe = recipes.recipe(name)
+    assert recipe.name == name
+    assert recipe.network.name in list_models() or recipe.network.name in list_models(task="segmentation") + list_models(task="diffusion")
+    assert fields.from_json(fields.to_json(recipe)) == recipe
+    small = fields.checked(recipes.quick(recipe))
+    assert small.epochs * small.steps * small.batch <= 48
+    assert small.data.size <= 32
+
+
+def test_what_a_file_may_not_be():
+    text = fields.to_json(recipes.recipe("fashion_resnet20"))
+    for other, said in {
+        "[]": "is an object",
+        "{": "no recipe in JSON",
+        "{}": "lacks `name`",
+        text.replace('"rate"', '"rates"'): "'optimizer.rates'. Closest: rate",
+        text.replace('"batch": 128', '"batch": "128"'): "`batch` must be a whole number",
+        '{"name": "a", "data": 3}': "`data` is an object",
+    }.items():
+        with pytest.raises(ValueError) as caught:  # noqa: PT011
+            fields.from_json(other)
+        assert said in str(caught.value)
+
+
+def test_no_such_recipe():
+    with pytest.raises(ValueError, match=r"no recipe 'fashion_resnet21'. Closest: fashion_resnet20"):
+        recipes.recipe("fashion_resnet21")
+
+
+def test_values_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Recipe("mine", data=Data()).epochs = 3
+
+
+def test_recipes_need_no_framework():
+    code = "import sys, training.recipes, training.__main__; assert 'keras' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

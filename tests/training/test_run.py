@@ -1,0 +1,170 @@
+"""Runs from recipe to report, and their ends before that."""
+
+import json
+import signal
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.quick import ON_TORCH, quick_on_torch
+from training import callbacks, recipes, run
+from training.__main__ import main
+from training.data.find import dataset
+
+QUICK = ["--quick", "--set", "network.settings.depths=1,1,1", "--set", "batch=4", "--set", "data.size=8", "--set", "data.test_size=8"]
+FIRST = {recipe.network.name: name for name, recipe in reversed(recipes.RECIPES.items())}  # the first with each network
+FEW = {"resnet20", "preresnet110", "densenetbc100_k12", "resnetv2_50x1_bit", "nnunet2d", "ddpm_cifar10"}
+CHOSEN = {FIRST[network] for network in FEW} | {
+    "cifar100_wrn28_10",
+    "fashion_resnet18",
+    "imagenet_resnet50_torchvision",
+    "imagenet_resnet50_a1",
+}
+
+
+def go(folder, *words: str, recipe: str = "fashion_resnet20") -> int:
+    return main([recipe, *QUICK, "--out", str(folder), *words])
+
+
+@quick_on_torch
+@pytest.mark.parametrize("name", [name if name in CHOSEN else pytest.param(name, marks=pytest.mark.full) for name in recipes.RECIPES])
+def test_every_recipe(name, tmp_path):
+    found = run.start(recipes.quick(recipes.recipe(name)), run.Where("made_up"), tmp_path / "run", verbose=0)
+    assert found["recipe"] == name
+    losses = [row["loss"] for row in callbacks.rows(tmp_path / "run" / run.LOG)]
+    assert len(losses) == 2
+    assert np.isfinite(losses).all()
+    assert (tmp_path / "run" / run.MODEL).is_file()
+
+
+def test_what_a_run_leaves(tmp_path, capsys):
+    folder = tmp_path / "runs" / "mine"
+    assert go(folder, "--set", "epochs=3") == 0
+    result = json.loads((folder / "result.json").read_text())
+    said = capsys.readouterr().out
+    assert f"{100 * result['accuracy']:.2f} % of the test pictures" in said
+    log = callbacks.rows(folder / "log.csv")
+    assert [row["epoch"] for row in log] == [1, 2, 3]
+    assert {"loss", "accuracy", "val_loss", "val_accuracy", "images_per_second", "learning_rate"} <= set(log[0])
+    assert ("data_wait" in log[0]) == (keras.backend.backend() != "tensorflow")
+    assert result["accuracy"] == pytest.approx(log[-1]["val_accuracy"])
+    confusion = np.array(result["confusion"])
+    assert confusion.sum() == 32
+    assert np.trace(confusion) / 32 == pytest.approx(result["accuracy"])
+    with Image.open(folder / "report.png") as picture:
+        assert min(picture.size) > 300
+    recipe, where, backend = run.config_of(folder)
+    assert (recipe.epochs, where.data, backend) == (3, "made_up", keras.backend.backend())
+    # The model takes values as they are in pictures.
+    test = dataset(recipe, "made_up").test
+    scores = keras.models.load_model(folder / "model.keras").predict(test.images, verbose=0)
+    np.testing.assert_allclose(scores.sum(-1), 1, rtol=1e-5)
+    assert (scores.argmax(-1) == test.labels).mean() == pytest.approx(result["accuracy"])
+    network = next(layer for layer in keras.models.load_model(folder / "model.keras").layers if isinstance(layer, keras.Model))
+    logits = network.predict((test.images - np.array(recipe.data.mean)) / np.array(recipe.data.deviation), verbose=0)
+    np.testing.assert_allclose(scores, np.exp(logits) / np.exp(logits).sum(-1, keepdims=True), rtol=1e-4, atol=1e-6)
+    # A second one is refused, and resuming what is complete changes nothing.
+    before = (folder / "log.csv").read_bytes()
+    assert go(folder) == 1
+    assert "exists. Go on with `resume" in capsys.readouterr().err
+    assert (folder / "log.csv").read_bytes() == before
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatch, capsys):
+    words = ("--set", "optimizer.average=0.8", "--set", "schedule.warm_up=0.5", "--set", "epochs=3")
+    assert go(tmp_path / "straight", *words) == 0
+
+    def terminated(self, epoch, logs=None):
+        self.epoch = epoch
+        if epoch == 1:
+            signal.raise_signal(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.StopOnSignal, "on_epoch_begin", terminated)
+        before = signal.getsignal(signal.SIGTERM)
+        assert go(tmp_path / "stopped", *words) == 143
+        assert signal.getsignal(signal.SIGTERM) is before
+    assert "Stopped behind batch 1 of epoch 2." in capsys.readouterr().err
+    assert not (tmp_path / "stopped" / "result.json").exists()
+    assert main(["resume", str(tmp_path / "stopped")]) == 0
+    models = [keras.models.load_model(tmp_path / name / "model.keras") for name in ("straight", "stopped")]
+    for one, other in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0 if ON_TORCH else 1e-6, atol=0 if ON_TORCH else 1e-7)
+    logs = [callbacks.rows(tmp_path / name / "log.csv") for name in ("straight", "stopped")]
+    assert [row["epoch"] for row in logs[1]] == [1, 2, 3]
+    assert logs[1][2]["loss"] == pytest.approx(logs[0][2]["loss"], rel=1e-5)
+
+
+def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss,val_loss\n1,0.5,\n2,0.4,0.6\n3,0.3,0.5\n")
+    assert callbacks.rows(path)[0] == {"epoch": 1, "loss": 0.5}
+    assert [row["epoch"] for row in callbacks.Log(path, first=2).rows] == [1, 2]
+    assert callbacks.Log(path).rows == []
+    assert callbacks.rows(tmp_path / "none.csv") == []
+
+
+@quick_on_torch
+def test_a_loss_that_is_not_finite(tmp_path, capsys):
+    assert go(tmp_path / "run", "--set", "optimizer.rate=1e30", "--set", "steps=none") == 1
+    said = capsys.readouterr().err
+    assert "error: The loss is" in said
+    assert "of the examples" in said
+
+
+@quick_on_torch
+def test_a_folder_of_pictures_of_which_some_are_damaged(tmp_path, capsys):
+    for number, name in enumerate(("dark", "light")):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for place in range(12):
+            Image.new("RGB", (40, 36 + place), (200 * number + place,) * 3).save(tmp_path / "data" / name / f"{place}.jpg")
+    (tmp_path / "data" / "dark" / "5.jpg").write_bytes(b"no picture")
+    words = ["imagenet_resnet50", "--quick", "--data", str(tmp_path / "data"), "--set", "data.classes=2", "--out", str(tmp_path / "run")]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"passed over: {tmp_path / 'data' / 'dark' / '5.jpg'}" in said
+    assert "Pictures that could not be read: 1." in said
+    assert main([*words[:-1], str(tmp_path / "other"), "--stop-at-damaged"]) == 1
+    assert "It was not to be passed over" in capsys.readouterr().err
+
+
+@quick_on_torch
+def test_mixed_precision(tmp_path):
+    assert go(tmp_path / "run", "--mixed-precision", "bfloat16") == 0
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    assert network.layers[1].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32"  # as it was before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["fashion_resnet2O"], "Closest: fashion_resnet20"),
+        (["fashion_resnet20", "--set", "epoch=2"], "Closest: epochs"),
+        (["fashion_resnet20", "--quick", "--set", "batch=64"], "fewer than a batch of 64"),
+        (["fashion_resnet20", "--quick", "--set", "network.name=resnet19"], "no network named 'resnet19'"),
+        (["fashion_resnet20", "--quick", "--set", "loss.kind=noise"], "`loss.kind` of a classification"),
+        (["fashion_resnet20", "--data", "nowhere"], "is no folder, no .npz file and no name"),
+        (["segmentation_nnunet2d", "--data", "nowhere"], "folders images and masks"),
+        (["resume", "nowhere"], "There is no run in 'nowhere'"),
+        (["resume"], "Which run?"),
+        (["resume", "nowhere", "--quick"], "resumed as it was begun"),
+        (["fashion_resnet20", "nowhere"], "Only resume takes a folder"),
+    ],
+)
+def test_mistakes(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_and_show(capsys):
+    assert main(["list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(recipes.RECIPES)
+    assert main(["fashion_resnet20", "--show", "--data", "digits", "--mixed-precision", "float16"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["data"]["name"], shown["precision"]) == ("digits", "float16")

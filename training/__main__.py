@@ -1,0 +1,120 @@
+"""`python -m training RECIPE`: trains by a recipe.
+
+python -m training list
+python -m training fashion_resnet20 --data FOLDER --set epochs=20
+python -m training imagenet_resnet50_a2 --data /data/imagenet --mixed-precision bfloat16
+python -m training resume runs/2026-11-21-fashion_resnet20
+"""
+
+import argparse
+import dataclasses
+import datetime
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from training import fields, recipes
+from training.recipe import Recipe
+
+BACKENDS = ("jax", "tensorflow", "torch")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The program's arguments."""
+    made = argparse.ArgumentParser(prog="python -m training", description="Trains by a recipe, and writes a folder that says all of it.")
+    made.add_argument("recipe", help="a name; 'list' for all of them; or 'resume', with a run folder behind it")
+    made.add_argument("folder", nargs="?", type=pathlib.Path, help="of the run to resume")
+    made.add_argument("--data", help="a folder, an .npz file, tfds, tfds:NAME, digits or fashion; without it, where it usually is")
+    made.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of the recipe, such as epochs=10")
+    made.add_argument("--quick", action="store_true", help="seconds: a small network, pictures that are made up unless --data says which")
+    made.add_argument("--backend", choices=BACKENDS, help="else KERAS_BACKEND, or Keras's own choice")
+    made.add_argument("--mixed-precision", choices=("bfloat16", "float16"), help="weights stay in float32")
+    made.add_argument("--out", type=pathlib.Path, help="run folder; else runs/DATE-RECIPE")
+    made.add_argument("--stop-at-damaged", action="store_true", help="end at a picture that cannot be read, and do not pass it over")
+    made.add_argument("--show", action="store_true", help="print the recipe as JSON, and train nothing")
+    return made
+
+
+def wanted(arguments: argparse.Namespace) -> Recipe:
+    """The recipe that the arguments mean.
+
+    Raises:
+        ValueError: at a name, a field or a value that there is not.
+    """
+    recipe = recipes.recipe(arguments.recipe)
+    if arguments.quick:
+        recipe = recipes.quick(recipe)
+    if arguments.data is not None:
+        from training.data.find import told
+
+        recipe = told(recipe, arguments.data)
+    if arguments.mixed_precision:
+        recipe = dataclasses.replace(recipe, precision=arguments.mixed_precision)
+    return fields.changed(recipe, arguments.set)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Runs the program; 0 if all went well, 1 at a mistake of the user's, 143 if it was asked to stop."""
+    arguments = parser().parse_args(words)
+    if arguments.recipe == "list":
+        for name, recipe in recipes.RECIPES.items():
+            print(f"{name:<36} {recipe.network.name:<20} {recipe.epochs:>5} epochs of {recipe.batch:<5} {recipe.published}")
+        return 0
+    if arguments.backend:
+        os.environ["KERAS_BACKEND"] = arguments.backend
+    try:
+        return _run(arguments)
+    except (ValueError, ImportError, FloatingPointError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    resuming = arguments.recipe == "resume"
+    if resuming and arguments.folder is None:
+        raise ValueError("Which run? `python -m training resume runs/DATE-RECIPE`.")
+    if not resuming and arguments.folder is not None:
+        raise ValueError(f"Only resume takes a folder. Received: {str(arguments.folder)!r}. Data comes by --data, the run folder by --out.")
+    if resuming and (arguments.set or arguments.quick or arguments.data or arguments.out or arguments.mixed_precision):
+        raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
+    if resuming and not arguments.backend:
+        os.environ["KERAS_BACKEND"] = _backend_of(arguments.folder)
+    recipe = None if resuming else wanted(arguments)
+    if recipe is not None and arguments.show:
+        print(fields.to_json(recipe))
+        return 0
+    from training import callbacks, run  # and Keras with its backend
+
+    try:
+        if recipe is None:
+            folder = arguments.folder
+            found = run.resume(folder)
+        else:
+            folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
+            data = arguments.data or ("made_up" if arguments.quick else None)
+            found = run.start(recipe, run.Where(data, arguments.stop_at_damaged), folder)
+    except callbacks.Stopped as stopped:
+        print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
+        return 143
+    for path, reason in found.get("unread", {}).items():
+        print(f"passed over: {path}: {reason}")
+    if found.get("unread"):
+        print(f"Pictures that could not be read: {len(found['unread'])}.")
+    if "accuracy" in found:
+        print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
+    print(f"{folder}/report.png, result.json, model.keras")
+    return 0
+
+
+def _backend_of(folder: pathlib.Path) -> str:
+    import json
+
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["backend"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"There is no run in {str(folder)!r}: config.json cannot be read ({error}).") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

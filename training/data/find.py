@@ -1,0 +1,89 @@
+"""From what a recipe and `--data` say to a data set: which reader it is."""
+
+import dataclasses
+import pathlib
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from training.data import cifar, idx, made_up, picture_folders, tfds
+from training.data.dataset import Dataset, of_arrays
+from training.recipe import Recipe
+from training.recipes.small_pictures import CIFAR10, CIFAR100, DIGITS, FASHION
+
+FASHION_PLACE = pathlib.Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
+NAMED = {"digits": DIGITS, "fashion": FASHION, "cifar10": CIFAR10, "cifar100": CIFAR100}
+FASHION_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+
+
+def told(recipe: Recipe, where: str | None) -> Recipe:
+    """The recipe for the set that `--data` names, where it names one: its size, channels, classes, mean and deviation."""
+    if where not in NAMED or recipe.task == "segmentation" or NAMED[where].name == recipe.data.name:
+        return recipe
+    data, half = NAMED[where], 127.5
+    if recipe.augmentation.crop_area:  # pictures are brought to the recipe's size anyway
+        data = dataclasses.replace(data, size=recipe.data.size, test_size=recipe.data.test_size or recipe.data.size)
+    if set(recipe.data.mean) == {half}:  # the network wants -1 to 1
+        data = dataclasses.replace(data, mean=(half,) * data.channels, deviation=(half,) * data.channels)
+    pad = min(recipe.augmentation.pad, max(1, data.size // 8))
+    return dataclasses.replace(recipe, data=data, augmentation=dataclasses.replace(recipe.augmentation, pad=pad))
+
+
+def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
+    """The pictures and labels to learn from and to test on.
+
+    Args:
+        recipe: whose `data` says what is meant.
+        where: `--data`: a folder or file; "tfds", "tfds:NAME"; "digits", "fashion", "made_up"; `None`: where it is usually.
+        stop: whether a picture that cannot be read ends the run.
+
+    Raises:
+        ValueError: if they are not there, damaged, or of other classes, channels or labels; one error that says what to do.
+    """
+    data, names = recipe.data, FASHION_NAMES if recipe.data.name == "fashion_mnist" else None
+    if where == "made_up":
+        return of_arrays(made_up.pictures(data), data, "What was made up")
+    if where == "digits" or (where is None and data.name == "digits"):
+        return of_arrays(_digits(), data, "scikit-learn's set of digits")
+    if where == "fashion" or (where is None and data.name == "fashion_mnist"):
+        if FASHION_PLACE.is_dir():
+            return of_arrays(idx.folder(FASHION_PLACE) or {}, data, str(FASHION_PLACE), names)
+        if where == "fashion":
+            raise ValueError(
+                f"Fashion-MNIST is not at {FASHION_PLACE}. Install Debian's dataset-fashion-mnist, or pass its folder: --data FOLDER."
+            )
+    if where is None or where == "tfds" or where.startswith("tfds:") or where in NAMED:
+        name = where[5:] if where is not None and where.startswith("tfds:") else data.name
+        arrays, classes = tfds.arrays(name)
+        return of_arrays(arrays, data, f"tfds:{name}", classes)
+    return _of_path(recipe, pathlib.Path(where).expanduser(), stop, names)
+
+
+def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | None) -> Dataset:
+    data, said = recipe.data, repr(str(path))
+    if path.suffix == ".npz" and path.is_file():
+        try:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return of_arrays(dict(file), data, said)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            if "Set " in str(error) or said in str(error):
+                raise
+            raise ValueError(f"{said} cannot be read as arrays of NumPy ({error}).") from error
+    if not path.is_dir():
+        raise ValueError(f"--data {said} is no folder, no .npz file and no name: digits, fashion, cifar10, cifar100, tfds, tfds:NAME.")
+    if not any(path.iterdir()):
+        raise ValueError(f"--data {said} is an empty folder.")
+    arrays = idx.folder(path) or cifar.folder(path)
+    if arrays is not None:
+        return of_arrays(arrays, data, said, names)
+    return picture_folders.folder(path, data, recipe.augmentation, recipe.seed, stop)
+
+
+def _digits() -> dict[str, Any]:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ValueError(f"The digits come with scikit-learn, which is not installed: `pip install scikit-learn` ({error}).") from error
+    found = load_digits()
+    return {"train_images": np.round(found.images * (255 / 16)).astype("uint8"), "train_labels": found.target}

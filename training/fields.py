@@ -1,0 +1,198 @@
+"""Recipes from and to text: `--set a.b=c`, JSON, and the check of every value, with one error that says what is allowed."""
+
+import ast
+import dataclasses
+import difflib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from training.recipe import Recipe
+
+# Numbers are 0 or more, and these above 0.
+POSITIVE = {"classes", "size", "channels", "deviation", "test_size", "test_crop", "rate", "accumulate", "rand_count", "repeats"}
+POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm"}
+BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
+AT_MOST_ONE = {"test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"}
+
+
+def checked(recipe: Recipe) -> Recipe:
+    """The recipe itself, if all its values are of the right type and in range.
+
+    Raises:
+        ValueError: at the first that is not, with its name and what is allowed.
+    """
+    _check(recipe, "")
+    channels = recipe.data.channels
+    for name in ("mean", "deviation"):
+        if len(getattr(recipe.data, name)) != channels:
+            raise ValueError(f"`data.{name}` needs a number for each of {channels} channels. Received: {getattr(recipe.data, name)!r}.")
+    if len(recipe.augmentation.crop_area) not in (0, 2):
+        raise ValueError(f"`augmentation.crop_area` is empty or two shares. Received: {recipe.augmentation.crop_area!r}.")
+    if recipe.data.classes < 2 and recipe.task != "diffusion":
+        raise ValueError(f"`data.classes` is 2 or more. Received: {recipe.data.classes}.")
+    if recipe.schedule.warm_up >= recipe.epochs:
+        raise ValueError(f"`schedule.warm_up` is shorter than {recipe.epochs} epochs. Received: {recipe.schedule.warm_up}.")
+    return recipe
+
+
+def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
+    """The recipe with `settings` such as `"epochs=10"` and `"optimizer.rate=0.05"`, in order.
+
+    Raises:
+        ValueError: at a field that there is not, with the nearest names, and at a value of another type.
+    """
+    for setting in settings:
+        path, sign, text = setting.partition("=")
+        if not sign or not path:
+            raise ValueError(f"--set takes FIELD=VALUE, such as epochs=10 or optimizer.rate=0.05. Received: {setting!r}.")
+        recipe = _set(recipe, path.strip().split("."), text.strip(), path.strip())
+    return checked(recipe)
+
+
+def to_json(recipe: Recipe) -> str:
+    """As text that `from_json` reads."""
+    return json.dumps(dataclasses.asdict(recipe), indent=1)
+
+
+def from_json(text: str) -> Recipe:
+    """What `to_json` wrote.
+
+    Raises:
+        ValueError: if it is no recipe.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"This is no recipe in JSON ({error}).") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"A recipe in JSON is an object. Received: {type(values).__name__}.")
+    return checked(_made(Recipe, values, ""))
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A sentence with the closest names, or all if none is close."""
+    names = list(names)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5) or difflib.get_close_matches(name.split("_")[-1], names, 3, 0.3)
+    return f"Closest: {', '.join(close)}." if close else f"There are: {', '.join(names)}."
+
+
+def _made(kind: Any, values: Mapping[str, Any], path: str) -> Any:
+    hints = typing.get_type_hints(kind)
+    found = {}
+    for name, value in values.items():
+        if name not in hints:
+            raise _unknown(path + name, name, hints)
+        inner = dataclasses.is_dataclass(hints[name]) and isinstance(value, dict)
+        found[name] = _made(hints[name], value, f"{path}{name}.") if inner else _tuples(value)
+    needed = [field.name for field in dataclasses.fields(kind) if field.default is field.default_factory is dataclasses.MISSING]
+    missing = [name for name in needed if name not in found]
+    if missing:
+        raise ValueError(f"The recipe lacks `{path}{missing[0]}`.")
+    return kind(**found)
+
+
+def _set(part: Any, names: Sequence[str], text: str, path: str) -> Any:
+    hints = typing.get_type_hints(type(part))
+    name, *rest = names
+    if name not in hints:
+        raise _unknown(path, name, hints)
+    old = getattr(part, name)
+    if dataclasses.is_dataclass(old) and not isinstance(old, type):
+        if not rest:
+            raise ValueError(f"`{path}` has fields: {', '.join(typing.get_type_hints(type(old)))}. Set one, such as {path}.NAME=VALUE.")
+        new: Any = _set(old, rest, text, path)
+    elif isinstance(old, dict) and len(rest) == 1:
+        new = {**old, rest[0]: _value(text)}
+    elif rest:
+        raise ValueError(f"`{name}` has no fields. Received: {path}.")
+    else:
+        new = text if hints[name] is str else _value(text)
+        if _is_tuple(hints[name]) and not isinstance(new, tuple):
+            new = (new,)
+    return dataclasses.replace(part, **{name: new})
+
+
+def _unknown(path: str, name: str, names: Iterable[str]) -> ValueError:
+    return ValueError(f"A recipe has no field {path!r}. {nearest(name, names)}")
+
+
+def _value(text: str) -> Any:
+    plain = {"none": None, "true": True, "false": False, "": ()}
+    if text.lower() in plain:
+        return plain[text.lower()]
+    try:
+        return _tuples(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _tuples(value: Any) -> Any:
+    """Lists are tuples, all the way down: so JSON gives what was written."""
+    if isinstance(value, dict):
+        return {name: _tuples(one) for name, one in value.items()}
+    return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
+
+
+def _check(part: Any, path: str) -> None:
+    for name, hint in typing.get_type_hints(type(part)).items():
+        value = getattr(part, name)
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(value, hint):  # type: ignore[arg-type]
+                raise ValueError(f"`{path}{name}` is an object of fields. Received: {value!r}.")
+            _check(value, f"{path}{name}.")
+            continue
+        if not _fits(value, hint):
+            raise ValueError(f"`{path}{name}` must be {_said(hint)}. Received: {value!r}.{_hint(value, hint)}")
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, (int, float)) and not isinstance(number, bool):
+                _check_range(path + name, name, number)
+
+
+def _check_range(path: str, name: str, number: float) -> None:
+    least = number > 0 if name in POSITIVE else number >= 0
+    most = (name not in BELOW_ONE or number < 1) and (name not in AT_MOST_ONE or number <= 1)
+    if not (math.isfinite(number) and least and most):
+        above = "above 0" if name in POSITIVE else "0 or more"
+        top = " and below 1" if name in BELOW_ONE else " and at most 1" if name in AT_MOST_ONE else ""
+        raise ValueError(f"`{path}` must be {above}{top}. Received: {number!r}.")
+
+
+def _is_tuple(hint: Any) -> bool:
+    return typing.get_origin(hint) is tuple
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, one) for one in typing.get_args(hint))
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(one, typing.get_args(hint)[0]) for one in value)
+    if origin is dict:
+        return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+    if hint is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+
+
+def _said(hint: Any) -> str:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Literal:
+        return f"one of {', '.join(map(repr, args))}"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(map(_said, args))
+    if origin is tuple:
+        return "numbers, such as 82,123"
+    if origin is dict:
+        return "values by name"
+    return {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none"}[hint]
+
+
+def _hint(value: Any, hint: Any) -> str:
+    close = difflib.get_close_matches(str(value), list(map(str, typing.get_args(hint))), n=1)
+    return f" Did you mean {close[0]!r}?" if close and typing.get_origin(hint) is typing.Literal else ""

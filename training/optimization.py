@@ -1,0 +1,69 @@
+"""Optimizer, learning rate and loss of a recipe, as Keras takes them."""
+
+from typing import Any
+
+import keras
+
+import keras_resnet
+from keras_resnet import learning
+from training.recipe import Recipe
+
+
+def rate(recipe: Recipe, steps: int) -> Any:
+    """The learning rate, a number or a schedule, where an epoch has `steps` batches."""
+    wanted, peak = recipe.schedule, recipe.optimizer.rate
+    rise = round(wanted.warm_up * steps)
+    rest = max(1, recipe.epochs * steps - rise)
+    after: Any = peak
+    if wanted.kind == "step":
+        milestones = sorted({round(one * steps) - rise for one in wanted.milestones})
+        after = learning.StepDecay(peak, [one for one in milestones if one > 0], wanted.factor)
+    elif wanted.kind == "cosine":
+        after = keras.optimizers.schedules.CosineDecay(peak, rest)
+    elif wanted.kind == "polynomial":
+        after = keras.optimizers.schedules.PolynomialDecay(peak, rest, 0.0, wanted.power)
+    return learning.WarmUp(after, rise, wanted.start * peak) if rise else after
+
+
+def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer for a model that it has not touched yet."""
+    wanted = recipe.optimizer
+    shared: dict[str, Any] = dict(
+        learning_rate=rate(recipe, steps),
+        global_clipnorm=wanted.clip_norm,
+        gradient_accumulation_steps=wanted.accumulate if wanted.accumulate > 1 else None,
+    )
+    decay = wanted.weight_decay
+    if wanted.kind == "sgd":
+        made = learning.SGD(momentum=wanted.momentum, nesterov=wanted.nesterov, weight_decay=decay, **shared)
+    elif wanted.kind == "lamb":
+        made = learning.Lamb(weight_decay=decay, **shared)
+    elif wanted.kind == "adamw":
+        made = keras.optimizers.AdamW(weight_decay=decay, **shared)
+    else:
+        made = keras.optimizers.Adam(**shared)
+    if decay and wanted.kind != "adam" and not wanted.decay_all:
+        learning.exclude_from_weight_decay(made, model)
+    return made
+
+
+def class_loss(recipe: Recipe) -> keras.losses.Loss:
+    """The loss of logits and of targets that are smooth already."""
+    if recipe.loss.kind == "binary":
+        return learning.BinaryCrossentropy(recipe.data.classes, threshold=recipe.loss.threshold)
+    if recipe.loss.kind != "cross_entropy":
+        raise ValueError(f"`loss.kind` of a classification is 'cross_entropy' or 'binary'. Received: {recipe.loss.kind!r}.")
+    return keras.losses.CategoricalCrossentropy(from_logits=True)
+
+
+def network(recipe: Recipe, **settings: Any) -> keras.Model:
+    """The recipe's network of the zoo.
+
+    Raises:
+        ValueError: at a name or an argument that there is not, with the nearest.
+    """
+    wanted = recipe.network
+    try:
+        return keras_resnet.create_model(wanted.name, weights=wanted.weights, **{**settings, **wanted.settings})
+    except TypeError as error:
+        raise ValueError(f"`network.settings`: {error}") from error

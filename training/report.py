@@ -1,0 +1,83 @@
+"""report.png: the curves of a run, what its classes were taken for, and how fast it was."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from training.recipe import Recipe
+
+GREY, BLUE, GREEN = "#8a8f98", "#1f5fa8", "#2e7d32"
+NAMED = 20  # classes whose names fit beside a matrix
+
+
+def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found: dict[str, Any]) -> None:
+    """Writes the picture.
+
+    Raises:
+        ImportError: without matplotlib, with what to install.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError(f"The report is drawn by matplotlib, which is not installed: pip install matplotlib ({error}).") from error
+    curves = [("loss", "loss")]
+    if any("accuracy" in row for row in log):
+        curves.append(("accuracy", "accuracy (%)"))
+    matrix = np.array(found.get("confusion", []))
+    # A figure without pyplot: no window and no screen needed.
+    figure = Figure(figsize=(5 * (len(curves) + 1 + bool(matrix.size)), 4.5), layout="constrained", facecolor="white")
+    axes = list(np.atleast_1d(figure.subplots(1, len(curves) + 1 + bool(matrix.size))))
+    for (name, label), place in zip(curves, axes):
+        _draw_curve(place, log, name, label)
+    _draw_speed(axes[len(curves)], log)
+    if matrix.size:
+        _draw_confusion(figure, axes[-1], matrix, found.get("classes", []))
+    accuracy = f"{100 * found['accuracy']:.2f} %" if "accuracy" in found else ""
+    published = f"   published {recipe.published}" if recipe.published else ""
+    figure.suptitle(f"{recipe.name}   {accuracy} measured, {found['backend']}{published}", fontsize=12)
+    figure.savefig(path, dpi=110)
+
+
+def _draw_curve(axes: Any, log: list[dict[str, float]], name: str, label: str) -> None:
+    factor = 100 if name == "accuracy" else 1
+    for key, colour, said in ((name, GREY, "training"), (f"val_{name}", BLUE, "test")):
+        points = [(row["epoch"], factor * row[key]) for row in log if key in row]
+        if points:
+            axes.plot(*zip(*points), color=colour, label=f"{said}: {points[-1][1]:.4g}", marker="o" if len(points) < 5 else "")
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_title(label, fontsize=11)
+    axes.grid(alpha=0.25)
+    axes.legend(frameon=False)
+
+
+def _draw_speed(axes: Any, log: list[dict[str, float]]) -> None:
+    points = [(row["epoch"], row["images_per_second"], 100 * row.get("data_wait", np.nan)) for row in log if "images_per_second" in row]
+    if points:
+        epochs, speeds, waits = zip(*points)
+        axes.plot(epochs, speeds, color=GREEN, marker="o" if len(points) < 5 else "", label=f"median {np.median(speeds):.4g}")
+        axes.set_ylim(0, 1.15 * max(speeds))
+        waited = "" if np.isnan(waits).any() else f" (waited for data: {np.median(waits):.0f} % of the time)"
+        axes.set_title(f"images per second{waited}", fontsize=11)
+        axes.legend(frameon=False, loc="lower right")
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.25)
+
+
+def _draw_confusion(figure: Any, axes: Any, matrix: np.ndarray, names: list[str]) -> None:
+    shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    if len(matrix) <= NAMED:
+        ticks = range(len(matrix))
+        axes.set_xticks(ticks, names, rotation=90, fontsize=8)
+        axes.set_yticks(ticks, names, fontsize=8)
+        for row, column in np.ndindex(*matrix.shape):
+            if matrix[row, column]:
+                colour = "white" if shares[row, column] > 0.5 else "black"
+                axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=6, color=colour)
+    axes.set_xlabel("read as")
+    axes.set_ylabel("is")
+    axes.set_title("test pictures by class", fontsize=11)
+    figure.colorbar(drawn, ax=axes, shrink=0.8)

@@ -1,0 +1,152 @@
+"""One training from a recipe to its report: `model.fit` underneath, and a folder that says all of it."""
+
+import contextlib
+import dataclasses
+import json
+import pathlib
+import platform
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_resnet import learning
+from training import callbacks, report
+from training.data.find import dataset
+from training.data.stream import ahead, endless
+from training.fields import checked, from_json, to_json
+from training.optimization import optimizer
+from training.recipe import Recipe
+from training.tasks import Task, classification, diffusion, segmentation
+
+CONFIG, LOG, RESULT, MODEL = "config.json", "log.csv", "result.json", "model.keras"
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """What a run needs besides its recipe."""
+
+    data: str | None = None  # --data
+    stop_at_damaged: bool = False  # whether a picture that cannot be read ends the run
+    keep: int = 2  # checkpoints, besides the best
+
+
+def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
+    """Trains by a recipe from its beginning, and gives what `result.json` holds.
+
+    Raises:
+        ValueError: at anything wrong with recipe or data, and if the folder exists; nothing is written then.
+        FloatingPointError: at a loss that is not finite.
+        Stopped: at SIGTERM, behind a checkpoint.
+    """
+    if folder.exists():
+        raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
+    task = _prepared(checked(recipe), where)
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise ValueError(f"The run folder {str(folder)!r} cannot be made ({error.strerror}). Pass another one by --out.") from error
+    config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
+    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    return _fit(recipe, where, folder, task, verbose)
+
+
+def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
+    """Goes on with a run from its last checkpoint, as `start`.
+
+    Raises:
+        ValueError: if there is no run in the folder, or its checkpoints are of another model.
+    """
+    recipe, where, _ = config_of(folder)
+    return _fit(recipe, where, folder, _prepared(recipe, where), verbose)
+
+
+def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
+    """Recipe, places and backend of a run.
+
+    Raises:
+        ValueError: if there is no run in the folder.
+    """
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"There is no run in {str(folder)!r}: it has no {CONFIG}.")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        return from_json(json.dumps(config["recipe"])), Where(**config["where"]), str(config["backend"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{str(folder / CONFIG)!r} is not as it was written ({error}).") from error
+
+
+def _prepared(recipe: Recipe, where: Where) -> Task:
+    keras.utils.set_random_seed(recipe.seed)
+    policy = recipe.precision if recipe.precision == "float32" else f"mixed_{recipe.precision}"
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        if recipe.task == "segmentation":
+            task = segmentation.task(recipe, where.data)
+        elif recipe.task == "diffusion":
+            task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
+        else:
+            task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
+        task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), **task.compiling)
+    finally:
+        keras.config.set_dtype_policy(before)
+    return task
+
+
+def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose: Any) -> dict[str, Any]:
+    steps, began = recipe.steps or task.whole, time.perf_counter()
+    averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
+    parts = {} if averages is None else {"averages": averages}
+    checkpoint = learning.Checkpoint(folder / "checkpoints", keep=where.keep, monitor=task.monitor, parts=parts)
+    epoch, batch = checkpoint.restore(task.model), checkpoint.last.batch if checkpoint.last else 0
+    epoch, batch = epoch + batch // steps, batch % steps
+    while epoch < recipe.epochs:
+        # The rest of an epoch that was left is a fit of its own, and its row in the log one of that rest.
+        until = epoch + 1 if batch else recipe.epochs
+        watch = learning.Throughput(recipe.batch * (steps - batch))
+        stop = callbacks.StopOnSignal(checkpoint, batch)
+        called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(folder / LOG, epoch), stop]
+        # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
+        sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
+        called.insert(-1, learning.TerminateOnNonFinite(checkpoint, sampler))
+        with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
+            try:
+                task.model.fit(
+                    # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
+                    fetched if keras.backend.backend() == "tensorflow" else watch.watched(fetched),
+                    steps_per_epoch=steps - batch,
+                    initial_epoch=epoch,
+                    epochs=until,
+                    validation_data=task.validation,
+                    callbacks=called,
+                    shuffle=False,
+                    verbose=verbose,
+                )
+            finally:
+                stop.restore_handlers()
+        epoch, batch = until, 0
+    return _finished(recipe, folder, task, averages, time.perf_counter() - began)
+
+
+def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, seconds: float) -> dict[str, Any]:
+    log = callbacks.rows(folder / LOG)
+    with averages.applied(task.model) if averages is not None else contextlib.nullcontext():
+        found = task.finish(folder)
+        task.saved().save(folder / MODEL)
+    speeds = [row["images_per_second"] for row in log[1:] or log if "images_per_second" in row]  # the first epoch compiles
+    found |= {
+        "recipe": recipe.name,
+        "published": recipe.published,
+        "epochs": recipe.epochs,
+        "images_per_second": float(np.median(speeds)) if speeds else None,
+        "seconds": seconds,
+        "backend": keras.backend.backend(),
+        "keras": keras.__version__,
+        "machine": f"{platform.machine()}, {platform.system()}",
+    }
+    written = {name: value for name, value in found.items() if name != "confusion" or len(value) <= 100}  # of 1,000 classes 10 MB
+    (folder / RESULT).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    report.draw(folder / "report.png", recipe, log, found)
+    return found

@@ -1,0 +1,1 @@
+"""The papers' claims as pictures and tables that a command makes: `python -m training.studies degradation`."""

@@ -1,0 +1,80 @@
+"""Learning classes of pictures."""
+
+import pathlib
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_resnet import learning
+from training.data.dataset import Dataset
+from training.data.prepared import Prepared, Targets, changes
+from training.optimization import class_loss, network
+from training.recipe import Recipe
+from training.tasks import Task
+
+
+def task(recipe: Recipe, found: Dataset) -> Task:
+    """What `run` needs, for pictures with classes."""
+    data = recipe.data
+    side = data.size if data.test_size in (None, data.size) else None
+    model = network(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
+    test = Targets(found.test.labels, data.classes)
+    validation = learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False)
+    metrics: list[Any] = [keras.metrics.CategoricalAccuracy("accuracy")]
+    if data.classes >= 100:
+        metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
+    batches = training_batches(recipe, found)
+    return Task(
+        model=model,
+        batches=batches,
+        whole=len(batches),
+        validation=validation,
+        compiling=dict(loss=class_loss(recipe), metrics=metrics),
+        monitor="val_accuracy",
+        finish=lambda folder: _finish(model, validation, found, folder),
+        saved=lambda: _saved(recipe, model),
+    )
+
+
+def training_batches(recipe: Recipe, found: Dataset) -> learning.Batches:
+    """Batches to learn from, changed on the device.
+
+    Raises:
+        ValueError: if there are fewer pictures than in a batch.
+    """
+    images, on_device = found.train.images, isinstance(found.train.images, np.ndarray)
+    if len(images) < recipe.batch:
+        raise ValueError(f"There are {len(images)} pictures to learn from, fewer than a batch of {recipe.batch}. Set batch to less.")
+    augment = changes(recipe, on_device)
+    mixed = any(isinstance(one, learning.Mix) for one in augment)
+    targets = Targets(found.train.labels, recipe.data.classes, 0.0 if mixed else recipe.loss.smoothing, images)
+    repeats = recipe.augmentation.repeats
+    return learning.Batches(images, targets, augment, recipe.batch, repeats, seed=recipe.seed, drop_remainder=True)
+
+
+def _prepared(recipe: Recipe) -> Prepared:
+    data = recipe.data
+    return Prepared(data.test_size or data.size, data.mean, data.deviation)
+
+
+def _finish(model: keras.Model, validation: Any, found: Dataset, folder: pathlib.Path) -> dict[str, Any]:
+    """Counts of each class taken for each other, `(true, predicted)`."""
+    counts = np.zeros((len(found.names), len(found.names)), int)
+    place = 0
+    for i in range(len(validation)):
+        read = np.asarray(model.predict_on_batch(validation[i][0])).argmax(-1)
+        np.add.at(counts, (found.test.labels[place : place + len(read)], read), 1)
+        place += len(read)
+    unread = {**getattr(found.train.images, "unread", {}), **getattr(found.test.images, "unread", {})}
+    return {"accuracy": float(np.trace(counts) / counts.sum()), "confusion": counts.tolist(), "classes": found.names, "unread": unread}
+
+
+def _saved(recipe: Recipe, model: keras.Model) -> keras.Model:
+    """From values 0 to 255 to probabilities."""
+    data = recipe.data
+    size = data.test_size or data.size
+    images = keras.Input((size, size, data.channels), name="pixels")
+    normalized = keras.layers.Normalization(mean=data.mean, variance=[one**2 for one in data.deviation], name="normalization")(images)
+    scores = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(model(normalized))
+    return keras.Model(images, scores, name=recipe.name)

@@ -1,0 +1,95 @@
+"""Learning masks of pictures."""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from keras_resnet import learning, losses, metrics
+from training.data import made_up
+from training.data.picture_folders import SUFFIXES
+from training.optimization import network
+from training.recipe import Data, Recipe
+from training.tasks import Task
+
+
+class Changed:
+    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled, mirrored, blurred, brightened."""
+
+    def __init__(self, data: Data):
+        self.mean, self.deviation = np.array(data.mean, "float32"), np.array(data.deviation, "float32")
+        # Angles, ranges and chances are those of its plan for slices; its noise is a variance up to 0.1.
+        self.augment = learning.PairAugmentation(
+            crop=data.size,
+            foreground=0.33,
+            flip=True,
+            scale=(0.7, 1.4),
+            rotation=180.0,
+            brightness=0.25,
+            contrast=0.25,
+            gamma=(0.7, 1.5),
+            noise=0.1,
+            blur=1.0,
+            chance={"scale": 0.2, "rotation": 0.2, "noise": 0.1, "blur": 0.2, "brightness": 0.15, "contrast": 0.15, "gamma": 0.3},
+        )
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray, seed: Any = 0) -> tuple[np.ndarray, np.ndarray]:
+        return self.augment(self.normalized(image), mask, seed=seed)
+
+    def normalized(self, image: np.ndarray, mask: Any = None, seed: Any = 0) -> Any:
+        """The picture as the network sees it, with its mask if one is passed."""
+        values = (image.astype("float32") - self.mean) / self.deviation
+        return values if mask is None else (values, mask)
+
+
+def files(recipe: Recipe, where: str | None) -> dict[str, list]:
+    """Pictures and masks to learn from and to test on.
+
+    Raises:
+        ValueError: unless `where` is a folder with `images` and `masks`, files of equal names.
+    """
+    if where == "made_up":
+        return made_up.masks(recipe.data)
+    path = pathlib.Path(where or "")
+    if where is None or not (path / "images").is_dir() or not (path / "masks").is_dir():
+        raise ValueError(f"Masks are learnt from --data FOLDER that has the folders images and masks. Received: --data {where}.")
+    found = [
+        {file.stem: str(file) for file in sorted((path / name).iterdir()) if file.suffix.lower() in SUFFIXES}
+        for name in ("images", "masks")
+    ]
+    if found[0].keys() != found[1].keys() or len(found[0]) < 2:
+        odd = sorted(found[0].keys() ^ found[1].keys())[:5]
+        raise ValueError(f"{str(path)!r} needs two pictures or more, and a mask of the same name for each. Without the other: {odd}.")
+    names = [str(name) for name in np.random.default_rng(0).permutation(sorted(found[0]))]
+    back = min(max(1, round(recipe.data.held_back * len(names))), len(names) - 1)
+    parts = (("train", names[back:]), ("test", names[:back]))
+    kinds = (("images", found[0]), ("masks", found[1]))
+    arranged = {f"{part}_{kind}": [by_name[name] for name in chosen] for part, chosen in parts for kind, by_name in kinds}
+    return {name.replace("masks", "labels"): value for name, value in arranged.items()}
+
+
+def task(recipe: Recipe, where: str | None) -> Task:
+    """What `run` needs, for pictures with masks."""
+    data = recipe.data
+    if recipe.loss.kind != "dice_cross_entropy":
+        raise ValueError(f"`loss.kind` of a segmentation is 'dice_cross_entropy'. Received: {recipe.loss.kind!r}.")
+    found, changed = files(recipe, where), Changed(data)
+    model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
+    images, masks = found["train_images"], found["train_labels"]
+    repeats = -(-recipe.batch // len(images))  # so that there is a full batch
+    batches = learning.Pairs(images, masks, changed, recipe.batch, repeats=repeats, seed=recipe.seed, classes=data.classes)
+    validation = learning.Pairs(found["test_images"], found["test_labels"], changed.normalized, 1, shuffle=False, classes=data.classes)
+    loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
+    score = metrics.IoU(classes=data.classes)
+    several = isinstance(model.output, dict)
+    compiling = learning.deep_supervision(model, loss, metrics=score) if several else dict(loss=loss, metrics=[score])
+    return Task(
+        model=model,
+        batches=batches,
+        whole=len(images) * repeats // recipe.batch,
+        validation=validation,
+        compiling=compiling,
+        monitor="val_loss",
+        finish=lambda folder: {},
+        saved=lambda: learning.inference_model(model) if several else model,
+    )
