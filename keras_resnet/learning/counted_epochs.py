@@ -7,8 +7,8 @@ class CountedEpochs(keras.utils.PyDataset):
     """Goes on to the next epoch when one is over. A subclass calls `_count` for each batch that it gives, and has `epoch_now` and `go_to`.
 
     Keras takes a batch or two to see their shapes, and calls `on_epoch_end` behind them as well; so an epoch is over only if more were
-    taken, or all. Several workers begin before Keras calls `on_epoch_begin`, and have a queue full of batches by then: there an epoch is
-    over if its last batch was taken.
+    taken, or the last one. Several workers begin before Keras calls `on_epoch_begin`, and fill a queue; of what is left in it when Keras
+    has looked, the first epoch takes some again, and never asks for its own last ones.
     """
 
     _taken = -1  # batches since an epoch began; -1: none has begun
@@ -26,13 +26,17 @@ class CountedEpochs(keras.utils.PyDataset):
     def on_epoch_begin(self) -> None:
         """Keras calls it."""
         self._taken = 0
+        if self.workers <= 1:
+            self._last_taken = False
 
     def on_epoch_end(self) -> None:
         """Goes on to the next epoch. Keras calls it, also after the batch or two that it takes to see their shapes."""
-        if self._last_taken if self.workers > 1 else self._taken >= min(2, len(self)):
+        looked_at = 1 if self.workers <= 1 else 1 + self.workers + self.max_queue_size
+        if self._last_taken or self._taken > looked_at:
             self.go_to(self.epoch_now + 1)
         self._taken, self._last_taken = -1, False
 
     def _count(self, index: int) -> None:
         self._taken += self._taken >= 0
-        self._last_taken |= index == len(self) - 1
+        if index == len(self) - 1:  # and never back to False here: other workers count at the same time
+            self._last_taken = True
