@@ -101,6 +101,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"passed over: {path}: {reason}")
     if found.get("unread"):
         print(f"Pictures that could not be read: {len(found['unread'])}.")
+    if found.get("unopened"):
+        print(f"Pictures that no batch has asked for: {found['unopened']}. Whether they can be read is not known.")
     if "accuracy" in found:
         print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")

@@ -124,7 +124,9 @@ def _prepared(recipe: Recipe, where: Where) -> Task:
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose: Any) -> dict[str, Any]:
     steps, began = recipe.steps or task.whole, time.perf_counter()
     averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
-    parts = {} if averages is None else {"averages": averages}
+    parts: dict[str, Any] = {} if averages is None else {"averages": averages}
+    if hasattr(task.batches.images, "set_state"):  # so that what could not be read is known at the end of a run that was resumed
+        parts["pictures"] = task.batches.images
     every = where.checkpoint_every or "epoch"
     checkpoint = learning.Checkpoint(folder / "checkpoints", every, where.keep, task.monitor, parts=parts)
     swept(folder)
