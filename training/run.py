@@ -107,10 +107,10 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
         stop = callbacks.StopOnSignal(checkpoint, batch)
-        called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(folder / LOG, epoch), stop]
+        called = [*([averages] if averages else []), checkpoint, callbacks.Log(folder / LOG, epoch), stop]
         # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
         sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
-        called.insert(-1, learning.TerminateOnNonFinite(checkpoint, sampler))
+        called = [watch, learning.TerminateOnNonFinite(checkpoint, sampler), *called]
         with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
             try:
                 task.model.fit(
