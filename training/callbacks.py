@@ -90,11 +90,12 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.asked and batch + 1 != (self.params or {}).get("steps"):  # behind the last one validation is still to come
-            self.checkpoint.save(self.epoch, self.before + batch + 1)
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        # Not behind the batch before, as Keras would wait for the device each time for the sake of that.
+        if self.asked:
+            self.checkpoint.save(self.epoch, self.before + batch)
             self.restore_handlers()
-            raise Stopped(f"Stopped behind batch {self.before + batch + 1} of epoch {self.epoch + 1}.")
+            raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.before = 0
