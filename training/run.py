@@ -18,7 +18,7 @@ from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, report, run_folder
 from training.data.find import dataset
-from training.data.stream import ahead, endless
+from training.data.stream import fed
 from training.fields import check_values, checked, from_json, to_json
 from training.optimization import optimizer
 from training.recipe import Recipe
@@ -143,7 +143,7 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
         # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
         log = callbacks.Log(folder / LOG, epoch)
         called = [callbacks.SameRandomNumbers(), watch, guard, *([averages] if averages else []), log, checkpoint, stop]
-        with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
+        with fed(task.batches, task.whole, epoch * steps + batch) as fetched:
             try:
                 task.model.fit(
                     # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from keras_resnet.backend import feeding
 from keras_resnet.backend.compiled import compiled
 from keras_resnet.layers.configured import check_count
 from keras_resnet.learning.augmentation.crops import RandomResizedCrop
@@ -67,21 +68,26 @@ class Batches(CountedEpochs):
     def __len__(self) -> int:
         return len(self.sampler)
 
-    def __getitem__(self, index: int) -> tuple[Any, Any]:
+    def __getitem__(self, index: int) -> tuple:
         self._count(index)
+        batch = self.augmented(*self.read(index))
+        if self.any_size and self._taken < 0 and index % 2:
+            # TensorFlow takes two batches before the first epoch, and then no other sizes than it has seen differ.
+            batch = (ops.pad(batch[0], ((0, 0), (0, 1), (0, 1), (0, 0))), *batch[1:])
+        return batch
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Pictures and labels of a batch as they were given, and a seed: what `augmented` takes, maybe in another thread."""
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         size = self.sampler.batch_size
         chosen = self._order[index * size : (index + 1) * size]
-        images, labels = np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])
-        if not self.augment:
-            return images, labels
         seed = np.array(seed_of((self.sampler.seed, self.sampler.epoch, index)), "int32")
-        changed, labels = self._changed(*(ops.convert_to_tensor(one) for one in (images, labels, seed)))
-        if self.any_size and self._taken < 0 and index % 2:
-            # TensorFlow takes two batches before the first epoch, and then no other sizes than it has seen differ.
-            changed = ops.pad(changed, ((0, 0), (0, 1), (0, 1), (0, 0)))
-        return changed, labels
+        return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen]), seed
+
+    def augmented(self, images: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
+        """The batch on the device, augmented there; as it is, if there is nothing to do."""
+        return self._changed(*(feeding.sent(one) for one in (images, labels, seed))) if self.augment else (images, labels)
 
     @property
     def epoch_now(self) -> int:

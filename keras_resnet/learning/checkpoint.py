@@ -195,10 +195,11 @@ class Checkpoint(keras.callbacks.Callback):
         self.save(epoch + 1, 0, logs)
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+        # Behind the last batch validation is still to come, whose end writes one.
+        if (self.before + batch + 1) % int(self.every) or batch + 1 == (self.params or {}).get("steps"):
+            return
         values = {name: float(value) for name, value in (logs or {}).items() if name != self.monitor}
-        # Behind the last batch validation is still to come, whose end writes one; and of a loss that is no number a guard says more.
-        last = batch + 1 == (self.params or {}).get("steps")
-        if (self.before + batch + 1) % int(self.every) == 0 and not last and math.isfinite(values.get("loss", 0.0)):
+        if math.isfinite(values.get("loss", 0.0)):  # of another a guard says more
             self.save(self.epoch, self.before + batch + 1, values)
 
     def _thin(self) -> None:

@@ -5,9 +5,13 @@ import threading
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_resnet import learning
-from training.data.stream import ahead, endless
+from tests.arrays import as_numpy
+from training.data.picture_folders import Pictures
+from training.data.prepared import Targets
+from training.data.stream import ahead, endless, fed
 
 
 def batches() -> learning.Batches:
@@ -49,3 +53,34 @@ def test_what_the_thread_raises_is_raised():
 
     with ahead(torn()) as fetched, pytest.raises(OSError, match="the disk is gone"):
         list(fetched)
+
+
+def test_what_is_fed_is_what_the_batches_are(tmp_path):
+    """The same pictures, crops and augmentations whether one asks for a batch or threads read ahead, from any place on."""
+    for number in range(10):
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 24 + number, 3), "uint8")).save(tmp_path / f"{number}.png")
+    paths = sorted(map(str, tmp_path.iterdir()))
+
+    def made() -> learning.Batches:
+        images = Pictures(paths, 16, seed=1, area=(0.2, 1.0), flip=True)
+        augment = [learning.PadAndCrop(2), learning.Mix(10, cutmix=1.0)]
+        return learning.Batches(images, Targets(np.arange(10), 10, images=images), augment, batch_size=3, seed=4)
+
+    straight, expected = made(), []
+    for epoch in range(2):
+        straight.go_to(epoch)
+        straight.images.go_to(epoch)
+        expected += [[as_numpy(one) for one in straight[index]] for index in range(3)]
+    for first in (0, 2, 4):
+        with fed(made(), 3, first) as batches:
+            for batch, wanted in zip(batches, expected[first:]):
+                for one, other in zip(batch, wanted, strict=True):
+                    np.testing.assert_array_equal(as_numpy(one), other)
+
+
+def test_an_end_is_an_end():
+    with ahead(iter([1, 2]), count=1) as first, ahead(first) as second:
+        assert list(second) == [1, 2]
+    with ahead(itertools.count()) as first, ahead(first) as second:
+        assert next(second) == 0
+    assert not any(thread.name == "fetching ahead" for thread in threading.enumerate())

@@ -1,32 +1,50 @@
-"""Batches without end from a place in the training on, fetched ahead of the device by a thread."""
+"""Batches without end from a place in the training on, read and put on the device by threads beside the training.
+
+Measured: PLACEHOLDER
+"""
 
 import contextlib
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from keras_resnet.backend import feeding
+
+
+@contextlib.contextmanager
+def fed(batches: Any, whole: int, first: int) -> Iterator[Iterator[Any]]:
+    """What `fit` takes: the batches of `endless`, on the device. One thread reads, one sends and augments what was read.
+
+    Args:
+        batches, whole, first: see `endless`.
+    """
+    change = batches.augmented if hasattr(batches, "augmented") else lambda *batch: batch
+    with ahead(endless(batches, whole, first)) as read, ahead(feeding.made(lambda one: change(*one), read)) as made:
+        yield feeding.taken(made)
 
 
 def endless(batches: Any, whole: int, first: int) -> Iterator[Any]:
-    """The batches of epoch after epoch from batch number `first` of the whole training on.
+    """The batches of epoch after epoch from batch number `first` of the whole training on, as `read` gives them where there is such.
 
     Args:
         batches: `learning.Batches` or `learning.Pairs`.
         whole: batches of its that are full. Only those are given: another size would be compiled anew.
         first: from 0.
     """
+    read = getattr(batches, "read", batches.__getitem__)
     epoch, index = divmod(first, whole)
     while True:
         batches.go_to(epoch)
         if hasattr(batches.images, "go_to"):
             batches.images.go_to(epoch)
         for place in range(index, whole):
-            yield batches[place]
+            yield read(place)
         epoch, index = epoch + 1, 0
 
 
 @contextlib.contextmanager
-def ahead(iterator: Iterator[Any], count: int = 2) -> Iterator[Iterator[Any]]:
+def ahead(iterable: Iterable[Any], count: int = 2) -> Iterator[Iterator[Any]]:
     """The same, `count` items ahead by a thread, which ends with the block. What is raised in the thread is raised here."""
     made: queue.Queue = queue.Queue(count)
     over = threading.Event()
@@ -40,15 +58,23 @@ def ahead(iterator: Iterator[Any], count: int = 2) -> Iterator[Iterator[Any]]:
 
     def fetch() -> None:
         try:
-            for item in iterator:
+            for item in iterable:
                 if not put((item, None)):
                     return
+            put((None, StopIteration()))
         except BaseException as error:
             put((None, error))
 
     def items() -> Iterator[Any]:
         while True:
-            item, error = made.get()
+            try:
+                item, error = made.get(timeout=0.1)
+            except queue.Empty:
+                if over.is_set():  # asked by a thread of an outer block, which ends as well
+                    return
+                continue
+            if isinstance(error, StopIteration):
+                return
             if error is not None:
                 raise error
             yield item

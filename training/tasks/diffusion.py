@@ -19,8 +19,8 @@ from training.tasks import Task
 class Unlabelled(learning.Batches):
     """Batches of pictures alone."""
 
-    def __getitem__(self, index: int) -> tuple[Any]:  # type: ignore[override]
-        return super().__getitem__(index)[:1]
+    def augmented(self, images: Any, labels: Any, seed: Any) -> tuple:
+        return super().augmented(images, labels, seed)[:1]
 
 
 def task(recipe: Recipe, found: Dataset, steps: int = 50) -> Task:
