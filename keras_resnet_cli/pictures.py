@@ -24,14 +24,19 @@ def open_picture(path: str) -> Any:
         return read_picture(path)
 
 
-def read_picture(path: str) -> Any:
-    """The same for several threads, in which Pillow's warnings cannot be switched off for a time: whoever starts them has to."""
+def read_picture(path: str, content: Any = None) -> Any:
+    """The same for several threads, in which Pillow's warnings cannot be switched off for a time: whoever starts them has to.
+
+    Args:
+        path: of the file; or, with `content`, a binary file that is open, only what errors call it.
+        content: an open file to read instead.
+    """
     place = pathlib.Path(path).expanduser()
-    if place.is_dir():
+    if content is None and place.is_dir():
         raise ValueError(f"{path!r} is a folder. Name the pictures in it, such as {os.path.join(path, '*.jpg')}.")
-    if not place.exists():
+    if content is None and not place.exists():
         raise FileNotFoundError(f"There is no picture at {path!r} (working directory {os.getcwd()}).")
-    if not place.is_file():
+    if content is None and not place.is_file():
         raise ValueError(f"{path!r} is no file.")
     try:
         from PIL import Image, ImageOps, UnidentifiedImageError
@@ -39,7 +44,7 @@ def read_picture(path: str) -> Any:
         raise ImportError("Pictures are opened by Pillow, which is not installed: pip install pillow.") from error
     library = _library()
     try:
-        with library["opened"](place) as picture:
+        with library["opened"](place if content is None else content) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:
                 raise Image.DecompressionBombError

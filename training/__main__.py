@@ -23,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="python -m training", description="Trains by a recipe, and writes a folder that says all of it.")
     made.add_argument("recipe", help="a name; 'list' for all of them; or 'resume', with a run folder behind it")
     made.add_argument("folder", nargs="?", type=pathlib.Path, help="of the run to resume")
-    made.add_argument("--data", help="a folder, an .npz file, tfds, tfds:NAME, digits or fashion; without it, where it usually is")
+    made.add_argument(
+        "--data", help="a folder, an .npz file, tfds, tfds:NAME, tfds_folder:PATH, digits or fashion; without it, where it usually is"
+    )
     made.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of the recipe, such as epochs=10")
     made.add_argument("--quick", action="store_true", help="seconds: a small network, pictures that are made up unless --data says which")
     made.add_argument("--backend", choices=run_folder.BACKENDS, help="else KERAS_BACKEND, or Keras's own choice")

@@ -9,7 +9,7 @@ from PIL import Image
 
 from training.data import cifar, find, idx, made_up
 from training.data.dataset import split
-from training.data.picture_folders import Pictures
+from training.data.pictures import Pictures
 from training.data.prepared import Targets
 from training.recipe import Augmentation, Data, Recipe
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from training.__main__ import main
-from training.data.picture_folders import Pictures
+from training.data.pictures import Pictures
 
 SIDE = 24
 RAMP = np.repeat(np.linspace(0, 255, SIDE).astype("uint8")[None], SIDE, 0)  # darkest on the left

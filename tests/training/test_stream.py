@@ -9,7 +9,7 @@ from PIL import Image
 
 from keras_resnet import learning
 from tests.arrays import as_numpy
-from training.data.picture_folders import Pictures
+from training.data.pictures import Pictures
 from training.data.prepared import Targets
 from training.data.stream import ahead, endless, fed
 

@@ -35,7 +35,8 @@ def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
 
     Args:
         recipe: whose `data` says what is meant.
-        where: `--data`: a folder or file; "tfds", "tfds:NAME"; "digits", "fashion", "made_up"; `None`: where it is usually.
+        where: `--data`: a folder or file; "tfds", "tfds:NAME", "tfds_folder:PATH"; "digits", "fashion", "made_up"; `None`: where it
+            usually is.
         stop: whether a picture that cannot be read ends the run.
 
     Raises:
@@ -55,8 +56,9 @@ def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
             )
     if where is None or where == "tfds" or where.startswith("tfds:") or where in NAMED:
         name = where[5:] if where is not None and where.startswith("tfds:") else data.name
-        arrays, classes = tfds.arrays(name)
-        return of_arrays(arrays, data, f"tfds:{name}", classes)
+        return tfds.dataset(name, recipe, stop)
+    if where.startswith("tfds_folder:"):
+        return tfds.folder(where[12:], recipe, stop)
     return _of_path(recipe, pathlib.Path(where).expanduser(), stop, names)
 
 
@@ -71,7 +73,9 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | 
                 raise
             raise ValueError(f"{said} cannot be read as arrays of NumPy ({error}).") from error
     if not path.is_dir():
-        raise ValueError(f"--data {said} is no folder, no .npz file and no name: digits, fashion, cifar10, cifar100, tfds, tfds:NAME.")
+        raise ValueError(
+            f"--data {said} is no folder, no .npz file and no name: digits, fashion, cifar10, cifar100, tfds, tfds:NAME, tfds_folder:PATH."
+        )
     if not any(path.iterdir()):
         raise ValueError(f"--data {said} is an empty folder.")
     arrays = idx.folder(path) or cifar.folder(path)
