@@ -5,6 +5,7 @@ import dataclasses
 import difflib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ def checked(recipe: Recipe) -> Recipe:
         ValueError: at the first that is not, with its name and what is allowed.
     """
     check_values(recipe, "")
+    if not re.fullmatch(r"\w[\w.-]{0,99}", recipe.name):  # of which names of folders and of models are made
+        raise ValueError(f"`name` must be of letters, digits, '_', '.' and '-', at most 100. Received: {recipe.name!r}.")
     channels = recipe.data.channels
     for name in ("mean", "deviation"):
         if len(getattr(recipe.data, name)) != channels:

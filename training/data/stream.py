@@ -2,9 +2,9 @@
 
 Measured on two busy CPU cores with 2,000 JPEG files of about 288 px, random parts of 224 px, batches of 64, medians of three runs in turns,
 images per second of reading alone: Pillow in a pool of threads, as here, 654; PyTorch's DataLoader with two processes 451; Grain's threads
-461; tf.data with a picture an element 405. The CPU seconds of the last two were as many (2.3 and 2.5 to 2.3), so no framework's own pipeline
-is used for reading: threads are not slower, give the same pictures on every backend, and start no process. Reading and augmenting in one
-thread instead of two: PyTorch 317 to our 328, JAX 673 to 664, TensorFlow 519 to 551. On GPUs nothing was measured.
+461; tf.data with a picture an element 405. The CPU seconds of the last two were as many (2.3 and 2.5 to our 2.3). So no framework's own
+pipeline reads: threads are not slower, give the same pictures on every backend, and start no process. Reading and augmenting in one thread
+instead of two: PyTorch 317 to our 328, JAX 673 to 664, TensorFlow 519 to 551. On GPUs nothing was measured.
 """
 
 import contextlib

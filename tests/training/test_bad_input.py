@@ -1,0 +1,147 @@
+"""Mistakes of a user's, and folders that mean harm: one clear error each, and nothing is written or changed."""
+
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.__main__ import main
+from training.fields import to_json
+from training.recipes import quick, recipe
+
+QUICK = ["fashion_resnet20", "--quick"]
+SMALL = ["--set", "data.size=6", "--set", "data.test_size=6", "--set", "data.classes=3"]
+
+
+def everything(folder: pathlib.Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def refused(words: list[str], said: str, folder: pathlib.Path, capsys) -> None:
+    """Asserts that the program ends with one error that says this, and leaves the folder as it is."""
+    before = everything(folder)
+    assert main(words) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert len(error) < 2000
+    assert said in error
+    assert everything(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["resnet20"], "There is no recipe 'resnet20'. Closest: "),
+        ([*QUICK, "--set", "optimiser.rate=1"], "no field 'optimiser.rate'. Closest: optimizer"),
+        ([*QUICK, "--set", "optimizer.rate=fast"], "`optimizer.rate` must be a number. Received: 'fast'"),
+        ([*QUICK, "--set", "epochs=1.5"], "`epochs` must be a whole number"),
+        ([*QUICK, "--set", f"epochs=1{400 * '0'}"], "`epochs` must be above 0"),
+        ([*QUICK, "--set", "optimizer.rate=nan"], "`optimizer.rate` must be a number"),
+        ([*QUICK, "--set", "name=../../elsewhere"], "`name` must be of letters"),
+        ([*QUICK, "--set", "network.settings.depth=3"], "`network.settings`: "),
+        ([*QUICK, "--checkpoint-every", "0"], "`where.checkpoint_every` must be above 0"),
+        ([*QUICK, "--set", "batch=33"], "fewer than a batch of 33"),
+        ([*QUICK, "--data", "nowhere"], "'nowhere' is no folder"),
+        ([*QUICK, "--data", "tfds_folder:nowhere"], "tensorflow-datasets"),
+        (["resume", "nowhere"], "There is no run in 'nowhere'"),
+        (["resume", ".", "--stop-at-damaged"], "A run is resumed as it was begun"),
+    ],
+)
+def test_what_was_typed(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(words, said, tmp_path, capsys)
+
+
+def test_data(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("empty", "one_class/only", "empty_class/full", "empty_class/none"):
+        os.makedirs(name)
+    for place in ("one_class/only", "empty_class/full"):
+        for number in range(3):
+            Image.new("RGB", (9, 9)).save(f"{place}/{number}.png")
+    images = np.zeros((12, 6, 6, 1), "uint8")
+    np.savez("high.npz", train_images=images, train_labels=np.arange(12))
+    np.savez("low.npz", train_images=images, train_labels=np.arange(12) % 3 - 1)
+    np.savez("one.npz", train_images=images, train_labels=np.zeros(12, int))
+    pathlib.Path("torn.npz").write_bytes(pathlib.Path("one.npz").read_bytes()[:200])
+    pathlib.Path("text.txt").write_text("hello")
+    for name, said in {
+        "empty": "'empty' is an empty folder",
+        "one_class": "two classes or more; it has 1",
+        "empty_class": "The class 'none' in 'empty_class' needs two pictures or more. It has 0",
+        "high.npz": "labels from 0 to 11",
+        "low.npz": "labels from -1 to 1",
+        "one.npz": "one class alone",
+        "torn.npz": "cannot be read as arrays of NumPy",
+        "text.txt": "is no folder, no .npz file and no name",
+    }.items():
+        refused([*QUICK, *SMALL, "--data", name], said, tmp_path, capsys)
+
+
+def test_a_folder_that_exists(tmp_path, capsys):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "file").write_text("mine")
+    refused([*QUICK, "--out", str(tmp_path / "run")], "exists. Go on with `resume", tmp_path, capsys)
+    refused([*QUICK, "--out", str(tmp_path / "file" / "run")], "cannot be made", tmp_path, capsys)
+
+
+def config(**other) -> dict:
+    whole = {"recipe": json.loads(to_json(quick(recipe("fashion_resnet20")))), "where": {"data": "made_up"}, "backend": "torch"}
+    return {**whole, **other}
+
+
+def with_field(path: str, value) -> dict:
+    found = config()
+    part = found["recipe"]
+    *names, last = path.split(".")
+    for name in names:
+        part = part[name]
+    part[last] = value
+    return found
+
+
+HOSTILE = {
+    "nothing": ("", "cannot be read"),
+    "torn": ('{"recipe": {', "cannot be read"),
+    "a list": ("[1, 2]", "lacks the objects"),
+    "deep": ("[" * 100_000, "cannot be read"),
+    "deep inside": (json.dumps(config()).replace('"made_up"', "[" * 50_000 + "]" * 50_000), "cannot be read"),
+    "huge": (json.dumps(config(more="x" * 2**21)), "more than 1,048,576 bytes"),
+    "no text": ("\udcff\udcfe", "cannot be read"),
+    "a recipe that is a list": (config(recipe=[]), "lacks the objects"),
+    "a recipe that is empty": (config(recipe={}), "The recipe lacks `name`"),
+    "another backend": (config(backend="../jax"), "its backend is '../jax'"),
+    "a backend that is no text": (config(backend=["torch"]), "its backend is ['torch']"),
+    "another place": (config(where={"data": "made_up", "run": "rm"}), "unexpected keyword argument 'run'"),
+    "a place that is a number": (config(where={"data": 5}), "`where.data` must be text or none"),
+    "no checkpoints": (config(where={"data": "made_up", "keep": 0}), "`where.keep` must be above 0"),
+    "another field": (with_field("epoch", 3), "no field 'epoch'"),
+    "another type": (with_field("optimizer.rate", "1"), "`optimizer.rate` must be a number"),
+    "a part that is a number": (with_field("optimizer", 5), "`optimizer` is an object of fields"),
+    "no end": (with_field("optimizer.rate", float("inf")), "`optimizer.rate` must be above 0"),
+    "no number": (with_field("optimizer.rate", float("nan")), "`optimizer.rate` must be above 0"),
+    "more than a device counts": (with_field("epochs", 10**30), "`epochs` must be above 0"),
+    "a name that is a path": (with_field("name", "../../x"), "`name` must be of letters"),
+    "weights that are a path": (with_field("network.weights", "/etc/hostname"), "/etc/hostname"),
+    "arguments of other types": (with_field("network.settings", {"depths": {"a": 1}}), "depths"),
+    "data elsewhere": (config(where={"data": "/dev/null"}), "'/dev/null' is no folder"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_run_that_means_harm(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    content, said = HOSTILE[name]
+    text = content if isinstance(content, str) else json.dumps(content)
+    (tmp_path / "config.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+    refused(["resume", str(tmp_path)], said, tmp_path, capsys)
+
+
+def test_a_run_without_a_file(tmp_path, capsys):
+    refused(["resume", str(tmp_path)], "it has no config.json", tmp_path, capsys)
+    os.mkfifo(tmp_path / "config.json")
+    refused(["resume", str(tmp_path)], "it has no config.json", tmp_path, capsys)
