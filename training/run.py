@@ -79,7 +79,7 @@ def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
         where = Where(**config["where"])
         check_values(where, "where.")
         return from_json(json.dumps(config["recipe"])), where, config["backend"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{str(folder / run_folder.CONFIG)!r} is not as it was written ({error}).") from error
 
 

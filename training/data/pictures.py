@@ -20,6 +20,10 @@ class Pictures:
     In the place of a picture that cannot be read comes the next that can, whose number `places` says. `unread` says which, and why, and
     `unopened` how many nobody has asked for yet, of which it is not known. Both are a part of checkpoints.
 
+    JPEG files are decoded at their full size. At a fraction of it (Pillow's draft mode), as far as the part's size allows, 150 files of
+    500 to 620 px took 0.70 of the CPU time for parts of 64 px, 0.82 for 160 and 0.98 for 224 (measured), but the pictures then differ, by
+    5.2, 1.7 and 0.5 of 255 in the mean.
+
     Args:
         paths: of the files, or other names of the pictures.
         size: height and width in pixels.
