@@ -33,6 +33,12 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--out", type=pathlib.Path, help="run folder; else runs/DATE-RECIPE")
     made.add_argument("--stop-at-damaged", action="store_true", help="end at a picture that cannot be read, and do not pass it over")
     made.add_argument("--checkpoint-every", type=int, metavar="BATCHES", help="write a checkpoint within epochs, too")
+    made.add_argument(
+        "--track", action="append", default=[], choices=run_folder.TRACKERS, help="write the curves there, too; may be repeated"
+    )
+    made.add_argument(
+        "--jit", choices=("yes", "no"), help="whether the backend compiles the step; without it as Keras does, which is never on PyTorch"
+    )
     made.add_argument("--show", action="store_true", help="print the recipe as JSON, and train nothing")
     return made
 
@@ -77,7 +83,7 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError("Which run? `python -m training resume runs/DATE-RECIPE`.")
     if not resuming and arguments.folder is not None:
         raise ValueError(f"Only resume takes a folder. Received: {str(arguments.folder)!r}. Data comes by --data, the run folder by --out.")
-    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every")
+    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit")
     if resuming and any(getattr(arguments, name) for name in begun):
         raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
     if resuming and not arguments.backend:
@@ -95,7 +101,9 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
             data = arguments.data or ("made_up" if arguments.quick else None)
-            found = run.start(recipe, run.Where(data, arguments.stop_at_damaged, checkpoint_every=arguments.checkpoint_every), folder)
+            where = run.Where(data, arguments.stop_at_damaged, checkpoint_every=arguments.checkpoint_every)
+            jit = {None: None, "yes": True, "no": False}[arguments.jit]
+            found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
         return 143

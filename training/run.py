@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
-from training import callbacks, report, run_folder
+from training import callbacks, report, run_folder, trackers
 from training.data.find import dataset
 from training.data.stream import fed
 from training.fields import check_values, checked, from_json, to_json
@@ -35,6 +35,8 @@ class Where:
     stop_at_damaged: bool = False  # whether a picture that cannot be read ends the run
     keep: int = 2  # checkpoints, besides the best
     checkpoint_every: int | None = None  # batches; none: behind each epoch
+    track: tuple[str, ...] = ()  # where the curves go besides log.csv; see `trackers`
+    jit: bool | None = None  # whether the backend compiles the step; none: as Keras does, which is never on PyTorch
 
 
 def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
@@ -48,6 +50,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
     if folder.exists():
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
     check_values(where, "where.")
+    trackers.check(where.track)
     task = _prepared(checked(recipe), where)
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
     _begun(folder, config)
@@ -77,6 +80,7 @@ def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
     config = run_folder.config(folder)
     try:
         where = Where(**config["where"])
+        where = dataclasses.replace(where, track=tuple(where.track))
         check_values(where, "where.")
         return from_json(json.dumps(config["recipe"])), where, config["backend"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -115,7 +119,8 @@ def _prepared(recipe: Recipe, where: Where) -> Task:
             task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
         else:
             task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
-        task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), **task.compiling)
+        jit = "auto" if where.jit is None else where.jit
+        task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
     finally:
         keras.config.set_dtype_policy(before)
     return task
@@ -143,6 +148,8 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
         # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
         log = callbacks.Log(folder / LOG, epoch)
         called = [callbacks.SameRandomNumbers(), watch, guard, *([averages] if averages else []), log, checkpoint, stop]
+        track = trackers.Track(folder, where.track, recipe.name, dataclasses.asdict(recipe))
+        called += [track] if where.track else []
         with fed(task.batches, task.whole, epoch * steps + batch) as fetched:
             try:
                 task.model.fit(
@@ -158,6 +165,7 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
                 )
             finally:
                 stop.restore_handlers()
+                track.close()
         epoch, batch = until, 0
     return _finished(recipe, folder, task, averages, time.perf_counter() - began)
 

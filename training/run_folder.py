@@ -6,6 +6,7 @@ from typing import Any
 
 CONFIG = "config.json"
 BACKENDS = ("jax", "tensorflow", "torch")
+TRACKERS = ("tensorboard", "wandb")  # what else a run is written to, see trackers.py
 MOST = 2**20  # bytes: ours have some 2,000
 
 
