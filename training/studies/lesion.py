@@ -19,11 +19,8 @@ import keras
 import numpy as np
 
 from keras_resnet.models.features import STAGE
-from training import run
-from training.data.dataset import Part
 from training.data.find import dataset
-from training.studies import table
-from training.studies.degradation import recipe
+from training.studies import compared, table
 
 NETWORK = "preresnet56"
 
@@ -66,29 +63,27 @@ def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: in
     Raises:
         ValueError: if the folder exists, or at data that cannot be read.
     """
-    if folder.exists():
-        raise ValueError(f"The folder {str(folder)!r} exists. Pass another one by --out.")
-    wanted = recipe(NETWORK, data, 0, epochs, quick)
-    run.start(wanted, run.Where(data, keep=1), folder / "runs" / NETWORK, verbose=0)
-    model = keras.models.load_model(folder / "runs" / NETWORK / run.MODEL)
-    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    compared.new(folder, data)
+    wanted = compared.recipe(NETWORK, data, 0, epochs, quick)
+    model, _ = compared.fit(wanted, data, folder / "runs" / f"{NETWORK}-0.csv")
     test = dataset(wanted, data).test
-    chain = blocks(network)
-    found = {"whole": _error(model, test)}
+    images = compared.prepared(wanted, test.images)
+    chain = blocks(model)
+    found = {"whole": _error(model, images, test.labels)}
     for layer in chain:
         with removed([layer]):
-            found[f"without {layer.name}"] = _error(model, test)
+            found[f"without {layer.name}"] = _error(model, images, test.labels)
     inner = [layer for layer in chain if not layer.name.endswith("block1")]  # those that keep the size
     pairs = [(one, other) for one, other in itertools.pairwise(inner) if one.name.split("_")[0] == other.name.split("_")[0]]
     for one, other in pairs:
         with swapped(one, other):
-            found[f"{one.name} and {other.name} swapped"] = _error(model, test)
+            found[f"{one.name} and {other.name} swapped"] = _error(model, images, test.labels)
     rng = np.random.default_rng(0)
     for count in range(1, len(inner) + 1, max(1, len(inner) // 6)):
         errors = []
         for _ in range(max(3, seeds)):
             with removed([inner[i] for i in rng.permutation(len(inner))[:count]]):
-                errors.append(_error(model, test))
+                errors.append(_error(model, images, test.labels))
         found[f"without {count} at random"] = float(np.mean(errors))
     _draw(folder / "lesion.png", found)
     notes = [
@@ -99,9 +94,9 @@ def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: in
     return found
 
 
-def _error(model: keras.Model, test: Part) -> float:
-    scores = model.predict(np.asarray(test.images), batch_size=256, verbose=0)
-    return float(100 * (scores.argmax(-1) != test.labels).mean())
+def _error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
+    scores = model.predict(images, batch_size=256, verbose=0)
+    return float(100 * (scores.argmax(-1) != labels).mean())
 
 
 def _draw(path: pathlib.Path, found: dict[str, float]) -> None:
