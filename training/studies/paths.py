@@ -89,15 +89,15 @@ class Tracer:
         self.optimizer = learning.SGD(0.0, momentum=0.9)
         self.model.compile(self.optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 
-    def norm(self, images: np.ndarray, labels: np.ndarray, path: Sequence[int]) -> float:
-        """Norm of the gradient at a batch's images that comes back through the branches of the blocks in `path` and around the others."""
+    def gradient(self, images: np.ndarray, labels: np.ndarray, path: Sequence[int]) -> np.ndarray:
+        """The gradient at a batch's images that comes back through the branches of the blocks in `path` and around the others."""
         for place, step in enumerate(self.steps):
             step.by_branch.assign(float(place in path))
         if self.optimizer.built:
             for momentum in self.optimizer.momenta:
                 momentum.assign(ops.zeros_like(momentum))
         self.model.train_on_batch(images, labels)
-        return float(np.linalg.norm(ops.convert_to_numpy(self.optimizer.momenta[0].value)))
+        return ops.convert_to_numpy(self.optimizer.momenta[0].value).copy()
 
 
 def study(
@@ -123,9 +123,9 @@ def study(
     for length in range(count + 1):
         norms = []
         for _ in range(seeds):
-            chosen = rng.permutation(len(train.labels))[:BATCH]
+            chosen = np.sort(rng.permutation(len(train.labels))[:BATCH])
             path = rng.permutation(count)[:length].tolist()
-            norms.append(tracer.norm(compared.prepared(wanted, train.images[np.sort(chosen)]), train.labels[np.sort(chosen)], path))
+            norms.append(np.linalg.norm(tracer.gradient(compared.prepared(wanted, train.images[chosen]), train.labels[chosen], path)))
         mean[length] = float(np.mean(norms))
     shares = {length: math.comb(count, length) / 2**count for length in mean}
     total = sum(shares[length] * norm for length, norm in mean.items()) or 1.0
