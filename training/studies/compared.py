@@ -15,7 +15,6 @@ from training.optimization import network, optimizer
 from training.recipe import Augmentation, Network, Optimizer, Recipe, Schedule
 from training.tasks import classification
 
-LAST = 3  # epochs whose mean counts, since single ones are noisy
 TINY = {"depths": (1, 3, 1), "widths": (4, 4, 4)}
 ENDS = ["training loss", "training error (%)", "test error (%)"]
 Rows = list[dict[str, float]]
@@ -131,15 +130,20 @@ def trained(
             file = "".join(letter if letter.isalnum() else "_" for letter in called)
             rows = fit(made(seed), data, folder / "runs" / f"{file}-{seed}.csv", (builds or {}).get(called, network))[1]
             logs.setdefault(called, []).append(rows)
-            last = rows[-1]
-            print(f"{called}, seed {seed}: training loss {last['loss']:.4f}, accuracy {100 * last['accuracy']:.2f} %", flush=True)
+            done = rows[-1]
+            print(f"{called}, seed {seed}: training loss {done['loss']:.4f}, accuracy {100 * done['accuracy']:.2f} %", flush=True)
     return logs
+
+
+def last(epochs: int) -> int:
+    """How many epochs' mean counts, since single ones are noisy: a quarter, when the rate is lowest, but three at most."""
+    return min(3, max(1, epochs // 4))
 
 
 def end(logs: list[Rows]) -> dict[str, float]:
     """Mean of the last epochs and of all seeds: `loss, error, test_error`, the errors in percent; not finite if one of them diverged."""
-    last = [row for rows in logs for row in rows[-LAST:]]
-    mean = {name: float(np.mean([row[name] for row in last])) for name in ("loss", "accuracy", "val_accuracy")}
+    counted = [row for rows in logs for row in rows[-last(len(rows)) :]]
+    mean = {name: float(np.mean([row[name] for row in counted])) for name in ("loss", "accuracy", "val_accuracy")}
     finite = np.isfinite(mean["loss"])
     errors = (100 * (1 - mean[name]) if finite else np.nan for name in ("accuracy", "val_accuracy"))
     return dict(zip(("loss", "error", "test_error"), (mean["loss"] if finite else np.nan, *errors), strict=True))

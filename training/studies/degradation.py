@@ -38,7 +38,7 @@ def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: in
     compared.draw(folder / "degradation.png", title, curves, styles)
     rows = [compared.row(network, one) for network, one in found.items()]
     notes = [
-        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {compared.LAST} epochs. {said(found)}",
+        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {compared.last(epochs)} epochs. {said(found)}",
         "Published (arXiv:1512.03385, figure 6, CIFAR-10): plain-56 above plain-20, ResNet-56 below ResNet-20.",
     ]
     print(table.write(folder / "degradation.md", "Degradation", ["network", *compared.ENDS], rows, notes))

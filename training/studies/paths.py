@@ -119,13 +119,12 @@ def study(
     train = dataset(wanted, data).train
     tracer, rng = Tracer(network), np.random.default_rng(0)
     count = len(tracer.steps)
+    chosen = [np.sort(rng.permutation(len(train.labels))[:BATCH]) for _ in range(seeds)]
+    # The same batches for all lengths: those with a hard picture have gradients many times as large.
+    batches = [(compared.prepared(wanted, train.images[places]), train.labels[places]) for places in chosen]
     mean: dict[int, float] = {}
     for length in range(count + 1):
-        norms = []
-        for _ in range(seeds):
-            chosen = np.sort(rng.permutation(len(train.labels))[:BATCH])
-            path = rng.permutation(count)[:length].tolist()
-            norms.append(np.linalg.norm(tracer.gradient(compared.prepared(wanted, train.images[chosen]), train.labels[chosen], path)))
+        norms = [np.linalg.norm(tracer.gradient(*batch, rng.permutation(count)[:length].tolist())) for batch in batches]
         mean[length] = float(np.mean(norms))
     shares = {length: math.comb(count, length) / 2**count for length in mean}
     total = sum(shares[length] * norm for length, norm in mean.items()) or 1.0

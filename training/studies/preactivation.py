@@ -67,7 +67,7 @@ def study(
     published = {f"{kind}, {depth} layers": PUBLISHED[depth][KINDS.index(kind)] for depth in depths if depth in PUBLISHED for kind in KINDS}
     rows = [[*compared.row(name, one), published.get(name, "")] for name, one in found.items()]
     notes = [
-        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {compared.LAST} epochs. {said(found, depths)}",
+        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {compared.last(epochs)} epochs. {said(found, depths)}",
         "Published: test error on CIFAR-10 (arXiv:1603.05027, table 3).",
     ]
     names = ["network", *compared.ENDS, "published test error (%)"]

@@ -72,8 +72,8 @@ def study(
     names = ["shortcut", *compared.ENDS, "published, ImageNet, 34 layers", "published, CIFAR-10, 110 layers"]
     rows = [[*compared.row(name, one), *published[name]] for name, one in found.items()]
     notes = [
-        f"Measured: {data}, {layers} layers, {epochs} epochs, mean of {seeds} seeds and of the last {compared.LAST} epochs. {said(found)}",
-        "Published: test errors in percent (arXiv:1512.03385, table 3, 10 crops; arXiv:1603.05027, table 1).",
+        f"Measured: {data}, {layers} layers, {epochs} epochs, mean of {seeds} seeds and of the last {compared.last(epochs)} epochs.",
+        f"{said(found)} Published: test errors in percent (arXiv:1512.03385, table 3, 10 crops; arXiv:1603.05027, table 1).",
     ]
     print(table.write(folder / "shortcuts.md", "Shortcuts", names, rows, notes))
     return found

@@ -63,7 +63,7 @@ def study(
     rows = [[kind, *(error if np.isfinite(error) else "diverged" for error in errors.values())] for kind, errors in found.items()]
     notes = [
         f"Measured: training error in percent, {data}, {epochs} epochs, rate 0.1 for all, mean of {seeds} seeds and of the last "
-        f"{compared.LAST} epochs; diverged: a loss that is not finite.",
+        f"{compared.last(epochs)} epochs; diverged: a loss that is not finite.",
         "Published, in words: without normalization, deep networks train only with small branches (arXiv:2002.10444).",
     ]
     print(
