@@ -33,7 +33,9 @@ def new(folder: pathlib.Path, data: str | None = None) -> None:
     folder.mkdir(parents=True)
 
 
-def recipe(name: str, data: str, seed: int, epochs: int, quick: bool, rate: float = 0.1, settings: dict | None = None) -> Recipe:
+def recipe(
+    name: str, data: str, seed: int, epochs: int, quick: bool, rate: float = 0.1, decay: float = 1e-4, settings: dict | None = None
+) -> Recipe:
     """The training that is the same for all: He et al. 2015's made shorter, with batches of 32 and no augmentation.
 
     Args:
@@ -41,13 +43,14 @@ def recipe(name: str, data: str, seed: int, epochs: int, quick: bool, rate: floa
         data: as `--data` has it.
         seed, epochs: of the training.
         quick: two batches an epoch, and a small network unless `settings` say which.
-        rate: the highest learning rate; it is a tenth at a half and a hundredth at three quarters.
+        rate: the highest learning rate; it is a tenth from a half on and a hundredth from three quarters on.
+        decay: of the weights.
         settings: arguments of the network's builder.
     """
     made = Recipe(
         f"study_{name}",
         network=Network(name, settings=(TINY if quick else {}) if settings is None else settings),
-        optimizer=Optimizer("sgd", rate=rate, momentum=0.9, weight_decay=1e-4),
+        optimizer=Optimizer("sgd", rate=rate, momentum=0.9, weight_decay=decay),
         schedule=Schedule("step", warm_up=min(1, epochs / 4), start=0.1, milestones=(epochs / 2, 3 * epochs / 4)),
         augmentation=Augmentation(flip=False),
         epochs=epochs,

@@ -95,7 +95,7 @@ class Tracer:
             step.by_branch.assign(float(place in path))
         if self.optimizer.built:
             for momentum in self.optimizer.momenta:
-                momentum.assign(ops.zeros_like(momentum))
+                momentum.assign(np.zeros(momentum.shape, "float32"))
         self.model.train_on_batch(images, labels)
         return ops.convert_to_numpy(self.optimizer.momenta[0].value).copy()
 

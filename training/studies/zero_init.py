@@ -48,7 +48,7 @@ def study(
     Raises:
         ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2.
     """
-    sizes = {depth: compared.basic_depths(depth) for depth in (depths[:2] if quick else depths)}
+    sizes = {depth: compared.basic_depths(depth) for depth in (depths[:1] if quick else depths)}
     compared.new(folder, data)
     names, recipes = {}, {}
     for kind, settings in KINDS.items():
