@@ -10,8 +10,8 @@ shortcuts.png and shortcuts.md.
 
 Measured on digits (20 layers, 12 epochs, one seed, PyTorch): training losses of 0.003 to 0.006 with A, B, C and the gate that starts open,
 0.01 to 0.02 with scales and other gates, 0.05 without shortcuts; dropout on the shortcut does not train. So the order of the second paper
-is seen at 20 layers already, but scaling by 0.5 does not fail, and C is no worse than others, having 9 projections in a row and not 54. Test
-errors (1 to 3 % of 450 pictures) say nothing.
+is seen at 20 layers already, but scaling by 0.5 does not fail, and C is no worse than others, with 9 projections in a row and not 54. The
+errors of 450 test pictures, 1 to 3 %, say nothing.
 
 Of the second paper's table 1 two lines are left out: biases of the exclusive gate other than -6.
 

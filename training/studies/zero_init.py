@@ -12,9 +12,9 @@ branch of the original order; in this one no norm ends a branch, so it is the ke
 each block unless branches are small: then depths fail that branches scaled by 1/sqrt(depth) or SkipInit train, up to a thousand layers
 (De and Smith 2020).
 
-Measured on digits (4 epochs, rate 0.1, one seed, PyTorch), training errors at 8, 20, 56 and 110 layers: 2 to 3 % at all depths with branches
-by 1/sqrt(N); with branches as they are 2 %, 90 %, 90 % and divergence; SkipInit 3, 5, 3 and 56 %; last kernels at 0 2, 3, 82 and 90 %, so
-that alone does not replace Fixup; batch norm 1 to 2 % at all depths, and with last kernels at 0 as much or less from 20 layers on.
+Measured on digits (4 epochs, rate 0.1, one seed, PyTorch), training errors at 8, 20, 56 and 110 layers: with branches by 1/sqrt(N) 2 to 3 %
+at all depths; with branches as they are 2 %, 90 %, 90 % and divergence; SkipInit 3, 5, 3 and 56 %; last kernels at 0 give 2, 3, 82 and
+90 %, so they alone are no Fixup; batch norm 1 to 2 % at all depths, a little less with last kernels at 0 from 20 layers on.
 
 Source: Goyal et al. 2017, arXiv:1706.02677, section 5.1; Zhang et al. 2019 (Fixup), arXiv:1901.09321, of which only the closing zeros are
 here, not its scaled kernels and biases; De and Smith 2020, arXiv:2002.10444.
