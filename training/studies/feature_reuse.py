@@ -10,6 +10,10 @@ feature_reuse.png and feature_reuse.md.
 Weights tell what is used once decay has taken what is not. So decay times steps is the paper's, but for a decay of 0.01 at most: on digits,
 at the paper's 1e-4 and 20 epochs, the ratios below were 0.97 to 1.01 but for the least, as of random weights.
 
+Measured on digits (22 layers, 20 epochs, decay 0.01, one seed, PyTorch): layers and transitions spread their weights, the least being
+about 0.6 of the average; the classifier leaves out its block's input, 0.26; closing layers lean to the last half (1.1, 1.3 and 1.4
+times the first). The input of the second and third block is not weighed least: 1.0 and 1.3 of the average, unlike what was published.
+
 Source: Huang et al. 2016, arXiv:1608.06993, section 5 and figure 5, of a DenseNet of 40 layers on CIFAR-10 with augmentation: all layers
 spread their weights over many inputs; so do transitions; layers of the second and third block weigh the transition's output least; the
 classifier leans to the last layers.
