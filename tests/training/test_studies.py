@@ -33,8 +33,8 @@ from training.studies.varied_shortcut import VariedShortcut
 
 @quick_on_torch
 def test_degradation(tmp_path, capsys):
-    found = degradation.study(tmp_path / "study", epochs=1, quick=True)
-    assert list(found) == ["plain20", "plain56", "resnet20", "resnet56"]
+    found = degradation.study(tmp_path / "study", epochs=1, quick=True, depths=(110, 20, 56))
+    assert list(found) == ["plain20", "plain56", "resnet20", "resnet56", "resnet110"]
     text = (tmp_path / "study" / "degradation.md").read_text(encoding="utf-8")
     for network, end in found.items():
         assert f"| {network} | {end['loss']:.4g} | {end['error']:.4g} |" in text
@@ -47,15 +47,17 @@ def test_degradation(tmp_path, capsys):
 
 def test_what_is_said_of_the_order():
     def said(*losses: float) -> str:
-        return degradation.said({name: {"loss": loss} for name, loss in zip(degradation.COLOURS, losses, strict=True)})
+        return degradation.said(
+            {name: {"loss": loss} for name, loss in zip(("plain20", "plain56", "resnet20", "resnet56"), losses, strict=True)}
+        )
 
-    assert said(0.2, 0.4, 0.1, 0.05) == "Plain-56 trains worse than plain-20; ResNet-56 better than both plain ones."
-    assert said(0.4, 0.2, 0.1, 0.3) == "Plain-56 trains no worse than plain-20; ResNet-56 no better than both plain ones."
+    assert said(0.2, 0.4, 0.1, 0.05) == "plain56 trains worse than plain20; resnet56 better than all plain ones."
+    assert said(0.4, 0.2, 0.1, 0.3) == "plain56 trains no worse than plain20; resnet56 no better than all plain ones."
 
 
 @quick_on_torch
 def test_gradient_norms(tmp_path):
-    found = gradient_norm.gradients("resnet20", "batch", seed=0, size=8, batch=4)
+    found = gradient_norm.gradients("identity", 20, "batch", seed=0, size=8, batch=4)
     assert list(found) == [f"stage{stage}_block{block}" for stage in (1, 2, 3) for block in (1, 2, 3)]
     assert np.isfinite(list(found.values())).all()
     assert min(found.values()) > 0
@@ -263,7 +265,8 @@ def test_every_study_is_listed():
     [
         (["degredation"], "no study 'degredation'. Closest: degradation"),
         (["degradation", "--seeds", "0"], "Seeds and epochs are 1 or more"),
-        (["degradation", "--depths", "20"], "'degradation' has no --depths"),
+        (["degradation", "--depths", "0"], "6n + 2 layers, such as 20, 56, 110. Received: --depths 0"),
+        (["lesion", "--depths", "20", "56"], "One network is looked into"),
         (["preactivation", "--depths", "21"], "6n + 2 layers, such as 20, 56, 110. Received: --depths 21"),
         (["feature_reuse", "--depths", "41"], "3n + 4 layers is trained, such as 22 or 40"),
         (["paths", "--depths", "20", "56"], "One network is looked into"),

@@ -1,7 +1,7 @@
 """Networks trained alike and compared: the recipe, the trainings, their curves and what the last epochs say."""
 
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -103,6 +103,17 @@ def basic_depths(depth: int) -> tuple[int, int, int]:
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"Networks of basic blocks have 6n + 2 layers, such as 20, 56, 110. Received: --depths {depth}.")
     return ((depth - 2) // 6,) * 3
+
+
+def one_preactivation(depths: Sequence[int]) -> tuple[str, dict[str, Any]]:
+    """Name and settings of the one network that `--depths` asks for.
+
+    Raises:
+        ValueError: if it asks for several, or there is no such network.
+    """
+    if len(depths) != 1:
+        raise ValueError(f"One network is looked into. Received: --depths {' '.join(map(str, depths))}.")
+    return f"preresnet{depths[0]}", {"depths": basic_depths(depths[0])}
 
 
 def prepared(wanted: Recipe, images: Any) -> np.ndarray:

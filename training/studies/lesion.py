@@ -2,9 +2,9 @@
 
     python -m training.studies lesion --data digits
 
-Trains a pre-activation ResNet-56, then takes away each block in turn, several at random, and swaps neighbours of one stage, and measures
-the test error each time. A residual network is like many short ones side by side: most lesions cost little, those of the blocks that
-change size more. Writes lesion.png and lesion.md.
+Trains a pre-activation network of 56 layers (`--depths 110` has the paper's 54 blocks), then takes away each block in turn, several at
+random, and swaps neighbours of one stage, and measures the test error each time. A residual network is like many short ones side by side:
+most lesions cost little, those of the blocks that change size more. Writes lesion.png and lesion.md.
 
 Measured on digits (20 epochs, PyTorch): 1.6 % of errors whole, 44 % without the first block, 4.2 % without the second, 0.9 to 1.8 % without
 any other one or with neighbours swapped: as published but for the blocks that halve the map, which stand out no more than others (1.6 and
@@ -25,8 +25,6 @@ import numpy as np
 from keras_resnet.models.features import STAGE
 from training.data.find import dataset
 from training.studies import compared, table
-
-NETWORK = "preresnet56"
 
 
 def blocks(network: keras.Model) -> list[keras.layers.Layer]:
@@ -61,15 +59,18 @@ def swapped(one: keras.layers.Layer, other: keras.layers.Layer) -> Iterator[None
         other.set_weights(before[1])
 
 
-def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 20, quick: bool = False) -> dict[str, float]:
-    """Trains, writes picture and table into the folder, and gives test errors in percent by lesion; `seeds` is of the random choices.
+def study(
+    folder: pathlib.Path, data: str = "digits", seeds: int = 3, epochs: int = 20, quick: bool = False, depths: Sequence[int] = (56,)
+) -> dict[str, float]:
+    """Trains, writes picture and table into the folder, and gives test errors in percent by lesion; `seeds` is how many random choices.
 
     Raises:
-        ValueError: if the folder exists, or at data that cannot be read.
+        ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2 or more than one.
     """
+    name, settings = compared.one_preactivation(depths)
     compared.new(folder, data)
-    wanted = compared.recipe(NETWORK, data, 0, epochs, quick)
-    model, _ = compared.fit(wanted, data, folder / "runs" / f"{NETWORK}-0.csv")
+    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else settings)
+    model, _ = compared.fit(wanted, data, folder / "runs" / f"{name}-0.csv")
     test = dataset(wanted, data).test
     images = compared.prepared(wanted, test.images)
     chain = blocks(model)
@@ -85,13 +86,13 @@ def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: in
     rng = np.random.default_rng(0)
     for count in range(1, len(inner) + 1, max(1, len(inner) // 6)):
         errors = []
-        for _ in range(max(3, seeds)):
+        for _ in range(seeds):
             with removed([inner[i] for i in rng.permutation(len(inner))[:count]]):
                 errors.append(_error(model, images, test.labels))
         found[f"without {count} at random"] = float(np.mean(errors))
     _draw(folder / "lesion.png", found)
     notes = [
-        f"Measured: {NETWORK} on {data}, {epochs} epochs, {len(test.labels)} test pictures; random removals are means of {max(3, seeds)}.",
+        f"Measured: {name} on {data}, {epochs} epochs, {len(test.labels)} test pictures; random removals are means of {seeds}.",
         "Published (arXiv:1605.06431, figures 3 to 5, CIFAR-10): little for one block, a peak where the map is halved, smooth for more.",
     ]
     print(table.write(folder / "lesion.md", "Lesions", ["lesion", "test error (%)"], list(found.items()), notes))

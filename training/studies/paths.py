@@ -101,7 +101,7 @@ class Tracer:
 
 
 def study(
-    folder: pathlib.Path, data: str = "digits", seeds: int = 10, epochs: int = 20, quick: bool = False, depths: Sequence[int] = (56,)
+    folder: pathlib.Path, data: str = "digits", seeds: int = 20, epochs: int = 20, quick: bool = False, depths: Sequence[int] = (56,)
 ) -> dict[int, dict[str, float]]:
     """Trains, writes picture and table into the folder, and gives by length the share of paths, a path's gradient, and the share of it all.
 
@@ -110,12 +110,10 @@ def study(
     Raises:
         ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2 or more than one.
     """
-    if len(depths) > 1:
-        raise ValueError(f"One network is looked into. Received: --depths {' '.join(map(str, depths))}.")
-    size = {"depths": compared.basic_depths(depths[0])}
+    name, settings = compared.one_preactivation(depths)
     compared.new(folder, data)
-    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else size)
-    network, rows = compared.fit(wanted, data, folder / "runs" / f"preresnet{depths[0]}-0.csv")
+    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else settings)
+    network, rows = compared.fit(wanted, data, folder / "runs" / f"{name}-0.csv")
     train = dataset(wanted, data).train
     tracer, rng = Tracer(network), np.random.default_rng(0)
     count = len(tracer.steps)
