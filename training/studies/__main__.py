@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from training.fields import nearest
 
 STUDIES = {
-    "degradation": "plain and residual networks of 20 and 56 layers: training error",
+    "degradation": "plain and residual networks by depth: training error",
     "gradient_norm": "how much of the gradient reaches each block, with and without shortcuts",
     "shortcuts": "identity, projections, and shortcuts that are scaled, gated or dropped: training and test error",
     "preactivation": "original and pre-activation networks by depth: training and test error",
