@@ -11,9 +11,15 @@ from collections.abc import Sequence
 from training.fields import nearest
 
 STUDIES = {
-    "degradation": "plain and residual networks of 20 and 56 layers: training error",
-    "lesion": "blocks of a trained residual network removed or swapped: test error",
+    "degradation": "plain and residual networks by depth: training error",
     "gradient_norm": "how much of the gradient reaches each block, with and without shortcuts",
+    "shortcuts": "identity, projections, and shortcuts that are scaled, gated or dropped: training and test error",
+    "preactivation": "original and pre-activation networks by depth: training and test error",
+    "lesion": "blocks of a trained residual network removed or swapped: test error",
+    "paths": "how much of the gradient comes through paths of each length",
+    "landscape": "the loss around trained plain and residual networks, along filter-normalized directions",
+    "zero_init": "branches that start at zero or are scaled, with and without normalization, by depth: which train",
+    "feature_reuse": "which earlier layers the layers of a trained DenseNet weigh how much",
 }
 
 
@@ -23,8 +29,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.studies", description=said)
     parser.add_argument("study")
     parser.add_argument("--data", default="digits", help="as for `python -m training`")
-    parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, help="how many; else the study's own number")
+    parser.add_argument("--epochs", type=int, help="else the study's own number")
+    parser.add_argument("--depths", type=int, nargs="+", help="layers of the networks; else the study's own, for a laptop")
     parser.add_argument("--quick", action="store_true", help="seconds, small networks, and nothing to be seen")
     parser.add_argument("--backend", choices=("jax", "tensorflow", "torch"))
     parser.add_argument("--out", type=pathlib.Path, help="folder; else runs/DATE-study-NAME")
@@ -35,10 +42,11 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if arguments.study not in STUDIES:
             raise ValueError(f"There is no study {arguments.study!r}. {nearest(arguments.study, STUDIES)}")
-        if arguments.seeds < 1 or arguments.epochs < 1:
-            raise ValueError(f"Seeds and epochs are 1 or more. Received: --seeds {arguments.seeds} --epochs {arguments.epochs}.")
+        given = {name: value for name in ("seeds", "epochs", "depths") if (value := getattr(arguments, name)) is not None}
+        if min(given.get("seeds", 1), given.get("epochs", 1)) < 1:
+            raise ValueError(f"Seeds and epochs are 1 or more. Received: {given}.")
         study = importlib.import_module(f"training.studies.{arguments.study}").study
-        study(folder, arguments.data, arguments.seeds, arguments.epochs, arguments.quick)
+        study(folder, arguments.data, quick=arguments.quick, **given)
     except (ValueError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

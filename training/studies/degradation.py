@@ -1,10 +1,11 @@
 """Degradation: plain networks train worse the deeper they are, and residual ones do not.
 
     python -m training.studies degradation --data digits
+    python -m training.studies degradation --data cifar10 --depths 20 32 44 56 110 --epochs 164
 
-Trains plain-20, plain-56, ResNet-20 and ResNet-56 alike, by the paper's recipe made shorter (rate 0.1, a tenth at a half and at three
-quarters, weight decay 1e-4; here batches of 32 and no augmentation), and writes degradation.png and degradation.md: training loss and
-error by epoch.
+Trains plain and residual networks of 20 and 56 layers alike (plain ones of 56 at most, as in the paper's figure), by its recipe made
+shorter (rate 0.1, a tenth at a half and at three quarters, weight decay 1e-4; here batches of 32 and no augmentation), and writes
+degradation.png and degradation.md: training loss and error by epoch.
 
 Measured on digits, 20 epochs, seed 0, PyTorch, 3 minutes on one of two busy CPU cores: training losses of 0.012 (plain-20), 1.26
 (plain-56), 0.0006 (ResNet-20) and 0.0020 (ResNet-56): the published order but for the two residual ones, since digits need no 56 layers.
@@ -15,96 +16,54 @@ Source: He et al. 2015, arXiv:1512.03385, section 4.2 and figure 6. There, on CI
 plain-20, and ResNet-56 with a lower one than ResNet-20.
 """
 
+import functools
 import pathlib
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
-from training import callbacks, run
-from training.data.find import told
-from training.recipe import Augmentation, Network, Optimizer, Recipe, Schedule
-from training.studies import table
+from training.studies import compared, table
 
-COLOURS = {"plain20": "#e08214", "plain56": "#b2182b", "resnet20": "#4393c3", "resnet56": "#2166ac"}
-LAST = 3  # epochs whose mean counts, since single ones are noisy
-TINY = {"depths": (1, 3, 1), "widths": (4, 4, 4)}
+SHORTCUTS = {"plain": None, "resnet": "identity"}
+PLAIN_DEPTH = 56  # layers, at most
 
 
-def recipe(network: str, data: str, seed: int, epochs: int, quick: bool) -> Recipe:
-    """The training that is the same for all four."""
-    made = Recipe(
-        f"degradation_{network}",
-        network=Network(network, settings=TINY if quick else {}),
-        optimizer=Optimizer("sgd", rate=0.1, momentum=0.9, weight_decay=1e-4),
-        schedule=Schedule("step", warm_up=min(1, epochs / 4), start=0.1, milestones=(epochs / 2, 3 * epochs / 4)),
-        augmentation=Augmentation(flip=False),
-        epochs=epochs,
-        steps=2 if quick else None,
-        batch=32,
-        seed=seed,
-    )
-    return told(made, data)
-
-
-def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 20, quick: bool = False) -> dict[str, dict[str, float]]:
+def study(
+    folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 20, quick: bool = False, depths: Sequence[int] = (20, 56)
+) -> dict[str, dict[str, float]]:
     """Trains, writes picture and table into the folder, and gives the means over seeds by network.
 
     Raises:
-        ValueError: if the folder exists, or at data that cannot be read.
+        ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2.
     """
-    if folder.exists():
-        raise ValueError(f"The folder {str(folder)!r} exists. Pass another one by --out.")
-    curves: dict[str, list[list[dict[str, float]]]] = {}
-    for network in COLOURS:
-        for seed in range(seeds):
-            place = folder / "runs" / f"{network}-{seed}"
-            run.start(recipe(network, data, seed, epochs, quick), run.Where(data, keep=1), place, verbose=0)
-            curves.setdefault(network, []).append(callbacks.rows(place / run.LOG))
-            last = curves[network][-1][-1]
-            print(f"{network}, seed {seed}: training loss {last['loss']:.4f}, accuracy {100 * last['accuracy']:.2f} %", flush=True)
-    found = {network: _end(logs) for network, logs in curves.items()}
-    _draw(folder / "degradation.png", curves)
-    names = ["network", "training loss", "training error (%)", "test error (%)", "images/s"]
-    rows = [[network, end["loss"], end["error"], end["test_error"], end["images_per_second"]] for network, end in found.items()]
+    sizes = {depth: compared.basic_depths(depth) for depth in sorted(depths)}
+    compared.new(folder, data)
+    made = functools.partial(compared.recipe, "resnet20", data, epochs=epochs, quick=quick)
+    recipes, styles = {}, {}
+    for kind, shortcut in SHORTCUTS.items():
+        for (depth, size), shade in zip(sizes.items(), np.linspace(0.45, 1, len(sizes))):
+            if kind == "resnet" or depth <= PLAIN_DEPTH:
+                shape = compared.TINY if quick else {"depths": size}
+                recipes[f"{kind}{depth}"] = functools.partial(made, settings={**shape, "shortcut": shortcut})
+                colour = (0.7, 0.09, 0.17, shade) if kind == "plain" else (0.1, 0.35, 0.6, shade)
+                styles[f"{kind}{depth}"] = dict(color=colour, linestyle="--" if kind == "plain" else "-")
+    curves = compared.trained(folder, recipes, data, seeds)
+    found = {network: compared.end(logs) for network, logs in curves.items()}
+    title = "Degradation: the training of plain networks (dashed) and of residual ones"
+    compared.draw(folder / "degradation.png", title, curves, styles)
+    rows = [compared.row(network, one) for network, one in found.items()]
     notes = [
-        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {LAST} epochs. {said(found)}",
+        f"Measured: {data}, {epochs} epochs, mean of {seeds} seeds and of the last {compared.last(epochs)} epochs. {said(found)}",
         "Published (arXiv:1512.03385, figure 6, CIFAR-10): plain-56 above plain-20, ResNet-56 below ResNet-20.",
     ]
-    print(table.write(folder / "degradation.md", "Degradation", names, rows, notes))
+    print(table.write(folder / "degradation.md", "Degradation", ["network", *compared.ENDS], rows, notes))
     return found
 
 
 def said(found: dict[str, dict[str, float]]) -> str:
-    """Whether the order of the training losses is the published one."""
-    loss = {network: end["loss"] for network, end in found.items()}
-    worse = loss["plain56"] > loss["plain20"]
-    better = loss["resnet56"] < min(loss["plain20"], loss["plain56"])
-    plain, residual = "worse" if worse else "no worse", "better" if better else "no better"
-    return f"Plain-56 trains {plain} than plain-20; ResNet-56 {residual} than both plain ones."
-
-
-def _end(logs: list[list[dict[str, float]]]) -> dict[str, float]:
-    last = [row for rows in logs for row in rows[-LAST:]]
-    mean = {name: float(np.mean([row[name] for row in last])) for name in ("loss", "accuracy", "val_accuracy", "images_per_second")}
-    return {**mean, "error": 100 * (1 - mean["accuracy"]), "test_error": 100 * (1 - mean["val_accuracy"])}
-
-
-def _draw(path: pathlib.Path, curves: dict[str, list[list[dict[str, float]]]]) -> None:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4.5), layout="constrained", facecolor="white")
-    for axes, (name, label) in zip(figure.subplots(1, 2), (("loss", "training loss"), ("error", "training error (%)"))):
-        for network, logs in curves.items():
-            values = np.array([[row["loss"] if name == "loss" else 100 * (1 - row["accuracy"]) for row in rows] for rows in logs])
-            epochs = [row["epoch"] for row in logs[0]]
-            style: dict[str, Any] = dict(color=COLOURS[network], linestyle="--" if network.startswith("plain") else "-")
-            axes.plot(epochs, np.maximum(values, 1e-5).T, alpha=0.25, linewidth=1, **style)
-            axes.plot(epochs, np.maximum(values.mean(0), 1e-5), label=network, linewidth=2, **style)
-        if name == "loss":
-            axes.set_yscale("log")
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
-        axes.grid(alpha=0.25)
-        axes.legend(frameon=False)
-    figure.suptitle("Degradation: the training of plain networks (dashed) and of residual ones", fontsize=12)
-    figure.savefig(path, dpi=110)
+    """Whether the order of the training losses is the published one; the networks come by depth."""
+    plain, residual = ({name: end["loss"] for name, end in found.items() if name.startswith(kind)} for kind in SHORTCUTS)
+    (least, lower), *_, (most, higher) = plain.items()
+    deepest, loss = list(residual.items())[-1]
+    worse, better = "worse" if higher > lower else "no worse", "better" if loss < min(plain.values()) else "no better"
+    return f"{most} trains {worse} than {least}; {deepest} {better} than all plain ones."

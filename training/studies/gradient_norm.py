@@ -3,14 +3,20 @@
     python -m training.studies gradient_norm
 
 For plain and residual networks of 20 and 56 layers and random numbers, with and without batch normalization: the norm of the gradient of
-each block's first kernel, over that of the last block's. Without normalization the gradients of plain networks fade or grow with every
-layer, which He et al. say batch normalization alone prevents. Writes gradient_norm.png and gradient_norm.md.
+each block's first kernel, over that of the last block's. Writes gradient_norm.png and gradient_norm.md.
+
+Measured (3 seeds, PyTorch): with batch normalization the first block's gradient is 2,800 times the last one's in plain-56, 8 times in
+plain-20, 9 in ResNet-56 and 2.5 in ResNet-20. Without it all ratios are from 0.2 to 1, since kernels start at the variance that keeps a
+gradient's. So shortcuts keep gradients even, and batch normalization alone does not, though it keeps them from vanishing, which is what the
+paper says of it.
 
 Source: He et al. 2015, arXiv:1512.03385, section 4.1 ("healthy norms with BN"); He et al. 2016, arXiv:1603.05027, section 2, for why the
 shortcut carries gradients. Neither gives figures.
 """
 
 import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -18,15 +24,18 @@ import numpy as np
 import keras_resnet
 from keras_resnet import learning
 from keras_resnet.models.features import STAGE
-from training.studies import table
+from training.studies import compared, table
+from training.studies.degradation import SHORTCUTS
 
-NETWORKS = ("plain20", "plain56", "resnet20", "resnet56")
 
+def gradients(shortcut: str | None, depth: int, norm: str | None, seed: int, size: int = 16, batch: int = 16) -> dict[str, float]:
+    """Norm of the gradient of the first kernel of each block, by the block's name, on normal noise with random labels.
 
-def gradients(network: str, norm: str | None, seed: int, size: int = 16, batch: int = 16) -> dict[str, float]:
-    """Norm of the gradient of the first kernel of each block, by the block's name, on normal noise with random labels."""
+    `shortcut` is that of the zoo's builder, `None` for plain networks.
+    """
     keras.utils.set_random_seed(seed)
-    model = keras_resnet.create_model(network, input_shape=(size, size, 3), classifier_activation=None, norm=norm)
+    settings: dict[str, Any] = dict(depths=compared.basic_depths(depth), shortcut=shortcut, norm=norm)
+    model = keras_resnet.create_model("resnet20", input_shape=(size, size, 3), classifier_activation=None, **settings)
     # A step at rate 0 leaves the weights as they are, and the gradient in the momentum: so no framework is needed.
     optimizer = learning.SGD(0.0, momentum=0.9)
     model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
@@ -40,24 +49,27 @@ def gradients(network: str, norm: str | None, seed: int, size: int = 16, batch: 
     return found
 
 
-def study(folder: pathlib.Path, data: str = "digits", seeds: int = 3, epochs: int = 1, quick: bool = False) -> dict[str, list[float]]:
+def study(
+    folder: pathlib.Path, data: str = "digits", seeds: int = 3, epochs: int = 1, quick: bool = False, depths: Sequence[int] = (20, 56)
+) -> dict[str, list[float]]:
     """Writes picture and table into the folder; gives each network's norms from the first block to the last, over that of the last.
 
     `data` and `epochs` are other studies': nothing is learnt here.
 
     Raises:
-        ValueError: if the folder exists.
+        ValueError: if the folder exists, and at depths other than 6n + 2.
     """
-    if folder.exists():
-        raise ValueError(f"The folder {str(folder)!r} exists. Pass another one by --out.")
+    for depth in depths:
+        compared.basic_depths(depth)
+    compared.new(folder)
     found: dict[str, list[float]] = {}
-    for network in NETWORKS[::2] if quick else NETWORKS:
-        for norm in ("batch", None):
-            runs = [list(gradients(network, norm, seed, size=8 if quick else 16).values()) for seed in range(seeds)]
-            norms = np.exp(np.mean(np.log(np.maximum(runs, 1e-30)), axis=0))
-            found[network if norm else f"{network}, no norm"] = (norms / norms[-1]).tolist()
-    folder.mkdir(parents=True)
-    _draw(folder / "gradient_norm.png", found)
+    for kind, shortcut in SHORTCUTS.items():
+        for depth in depths[:1] if quick else depths:
+            for norm in ("batch", None):
+                runs = [list(gradients(shortcut, depth, norm, seed, size=8 if quick else 16).values()) for seed in range(seeds)]
+                norms = np.exp(np.mean(np.log(np.maximum(runs, 1e-30)), axis=0))
+                found[f"{kind}{depth}" if norm else f"{kind}{depth}, no norm"] = (norms / norms[-1]).tolist()
+    _draw(folder / "gradient_norm.png", found, max(depths))
     rows = [[network, len(norms), norms[0], min(norms), max(norms)] for network, norms in found.items()]
     names = ["network", "blocks", "first block / last block", "least", "largest"]
     notes = [f"Measured at random weights on noise, geometric mean of {seeds} seeds. Published: no figures."]
@@ -65,7 +77,7 @@ def study(folder: pathlib.Path, data: str = "digits", seeds: int = 3, epochs: in
     return found
 
 
-def _draw(path: pathlib.Path, found: dict[str, list[float]]) -> None:
+def _draw(path: pathlib.Path, found: dict[str, list[float]], deepest: int) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained", facecolor="white")
@@ -77,7 +89,7 @@ def _draw(path: pathlib.Path, found: dict[str, list[float]]) -> None:
             norms,
             color=colour,
             linestyle=":" if "no norm" in network else "-",
-            linewidth=2.5 if "56" in network else 1.2,
+            linewidth=2.5 if network.split(",")[0].endswith(str(deepest)) else 1.2,
             label=network,
         )
     axes.set_yscale("log")

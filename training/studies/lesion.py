@@ -2,9 +2,13 @@
 
     python -m training.studies lesion --data digits
 
-Trains a pre-activation ResNet-56, then takes away each block in turn, several at random, and swaps neighbours of one stage, and measures
-the test error each time. A residual network is like many short ones side by side: most lesions cost little, those of the blocks that
-change size more. Writes lesion.png and lesion.md.
+Trains a pre-activation network of 56 layers (`--depths 110` has the paper's 54 blocks), then takes away each block in turn, several at
+random, and swaps neighbours of one stage, and measures the test error each time. A residual network is like many short ones side by side:
+most lesions cost little, those of the blocks that change size more. Writes lesion.png and lesion.md.
+
+Measured on digits (20 epochs, PyTorch): 1.6 % of errors whole, 44 % without the first block, 4.2 % without the second, 0.9 to 1.8 % without
+any other one or with neighbours swapped: as published but for the blocks that halve the map, which stand out no more than others (1.6 and
+1.3 %). Without 5 blocks at random 1.8 %, without 9 8 %, without 13 43 %, without 21 86 %.
 
 Source: Veit et al. 2016, arXiv:1605.06431, section 4 and figures 3 to 5: on CIFAR-10, of 54 modules, taking one away hardly raises the
 error but where the map is halved, and it rises smoothly with their number.
@@ -19,13 +23,8 @@ import keras
 import numpy as np
 
 from keras_resnet.models.features import STAGE
-from training import run
-from training.data.dataset import Part
 from training.data.find import dataset
-from training.studies import table
-from training.studies.degradation import recipe
-
-NETWORK = "preresnet56"
+from training.studies import compared, table
 
 
 def blocks(network: keras.Model) -> list[keras.layers.Layer]:
@@ -60,48 +59,49 @@ def swapped(one: keras.layers.Layer, other: keras.layers.Layer) -> Iterator[None
         other.set_weights(before[1])
 
 
-def study(folder: pathlib.Path, data: str = "digits", seeds: int = 1, epochs: int = 20, quick: bool = False) -> dict[str, float]:
-    """Trains, writes picture and table into the folder, and gives test errors in percent by lesion; `seeds` is of the random choices.
+def study(
+    folder: pathlib.Path, data: str = "digits", seeds: int = 3, epochs: int = 20, quick: bool = False, depths: Sequence[int] = (56,)
+) -> dict[str, float]:
+    """Trains, writes picture and table into the folder, and gives test errors in percent by lesion; `seeds` is how many random choices.
 
     Raises:
-        ValueError: if the folder exists, or at data that cannot be read.
+        ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2 or more than one.
     """
-    if folder.exists():
-        raise ValueError(f"The folder {str(folder)!r} exists. Pass another one by --out.")
-    wanted = recipe(NETWORK, data, 0, epochs, quick)
-    run.start(wanted, run.Where(data, keep=1), folder / "runs" / NETWORK, verbose=0)
-    model = keras.models.load_model(folder / "runs" / NETWORK / run.MODEL)
-    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    name, settings = compared.one_preactivation(depths)
+    compared.new(folder, data)
+    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else settings)
+    model, _ = compared.fit(wanted, data, folder / "runs" / f"{name}-0.csv")
     test = dataset(wanted, data).test
-    chain = blocks(network)
-    found = {"whole": _error(model, test)}
+    images = compared.prepared(wanted, test.images)
+    chain = blocks(model)
+    found = {"whole": _error(model, images, test.labels)}
     for layer in chain:
         with removed([layer]):
-            found[f"without {layer.name}"] = _error(model, test)
+            found[f"without {layer.name}"] = _error(model, images, test.labels)
     inner = [layer for layer in chain if not layer.name.endswith("block1")]  # those that keep the size
     pairs = [(one, other) for one, other in itertools.pairwise(inner) if one.name.split("_")[0] == other.name.split("_")[0]]
     for one, other in pairs:
         with swapped(one, other):
-            found[f"{one.name} and {other.name} swapped"] = _error(model, test)
+            found[f"{one.name} and {other.name} swapped"] = _error(model, images, test.labels)
     rng = np.random.default_rng(0)
     for count in range(1, len(inner) + 1, max(1, len(inner) // 6)):
         errors = []
-        for _ in range(max(3, seeds)):
+        for _ in range(seeds):
             with removed([inner[i] for i in rng.permutation(len(inner))[:count]]):
-                errors.append(_error(model, test))
+                errors.append(_error(model, images, test.labels))
         found[f"without {count} at random"] = float(np.mean(errors))
     _draw(folder / "lesion.png", found)
     notes = [
-        f"Measured: {NETWORK} on {data}, {epochs} epochs, {len(test.labels)} test pictures; random removals are means of {max(3, seeds)}.",
+        f"Measured: {name} on {data}, {epochs} epochs, {len(test.labels)} test pictures; random removals are means of {seeds}.",
         "Published (arXiv:1605.06431, figures 3 to 5, CIFAR-10): little for one block, a peak where the map is halved, smooth for more.",
     ]
     print(table.write(folder / "lesion.md", "Lesions", ["lesion", "test error (%)"], list(found.items()), notes))
     return found
 
 
-def _error(model: keras.Model, test: Part) -> float:
-    scores = model.predict(np.asarray(test.images), batch_size=256, verbose=0)
-    return float(100 * (scores.argmax(-1) != test.labels).mean())
+def _error(model: keras.Model, images: np.ndarray, labels: np.ndarray) -> float:
+    scores = model.predict(images, batch_size=256, verbose=0)
+    return float(100 * (scores.argmax(-1) != labels).mean())
 
 
 def _draw(path: pathlib.Path, found: dict[str, float]) -> None:

@@ -1,6 +1,7 @@
 """Learning classes of pictures."""
 
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -14,11 +15,11 @@ from training.recipe import Recipe
 from training.tasks import Task
 
 
-def task(recipe: Recipe, found: Dataset) -> Task:
-    """What `run` needs, for pictures with classes."""
+def task(recipe: Recipe, found: Dataset, build: Callable = network) -> Task:
+    """What `run` needs, for pictures with classes. `build` makes the network of recipe, classes, input shape and activation."""
     data = recipe.data
     side = data.size if data.test_size in (None, data.size) else None
-    model = network(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
+    model = build(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
     test = Targets(found.test.labels, data.classes)
     validation = learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False)
     metrics: list[Any] = [keras.metrics.CategoricalAccuracy("accuracy")]
