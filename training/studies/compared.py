@@ -10,7 +10,7 @@ import numpy as np
 from training import callbacks
 from training.data.find import dataset, told
 from training.data.prepared import Prepared
-from training.data.stream import ahead, endless
+from training.data.stream import fed
 from training.optimization import network, optimizer
 from training.recipe import Augmentation, Network, Optimizer, Recipe, Schedule
 from training.tasks import classification
@@ -81,7 +81,7 @@ def fit(wanted: Recipe, data: str, log: pathlib.Path, build: Callable = network)
     log.parent.mkdir(parents=True, exist_ok=True)
     called = [_StopWhereNotFinite(), callbacks.Log(log)]
     # That a training diverges is what is measured, so NumPy need not warn.
-    with ahead(endless(task.batches, task.whole, 0)) as fetched, np.errstate(all="ignore"):
+    with fed(task.batches, task.whole, 0) as fetched, np.errstate(all="ignore"):
         task.model.fit(
             fetched,
             steps_per_epoch=steps,

@@ -1,0 +1,53 @@
+"""The same recipe, seed and order on three backends: the losses of fifty steps, and the weights behind them."""
+
+import csv
+import itertools
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import keras_resnet  # noqa: F401  its layers are in the files that are read
+from tests.quick import ON_TORCH
+
+BACKENDS = ("torch", "jax", "tensorflow")
+STEPS = 50
+# The first steps of the recipe as it is, whose rate rises to 0.1 in five epochs of 468; a log has a row an epoch, which is one step here.
+FIRST_STEPS = {"epochs": STEPS, "steps": 1, "schedule.warm_up": STEPS - 1, "optimizer.rate": round(0.1 * STEPS / (5 * 468), 5)}
+SETTINGS = FIRST_STEPS | {"augmentation.pad": 0, "augmentation.flip": False}
+
+
+@pytest.mark.full
+@pytest.mark.skipif(not ON_TORCH, reason="starts all three backends by itself")
+@pytest.mark.timeout(1800)
+def test_losses_and_weights_are_those_of_the_other_backends(tmp_path):
+    words = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
+    losses, weights = {}, {}
+    for backend in BACKENDS:
+        place = tmp_path / backend
+        command = [
+            sys.executable,
+            "-m",
+            "training",
+            "fashion_resnet18",
+            "--backend",
+            backend,
+            "--data",
+            "digits",
+            "--out",
+            str(place),
+            *words,
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=900, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+        with (place / "log.csv").open(encoding="utf-8", newline="") as file:
+            losses[backend] = np.array([float(row["loss"]) for row in csv.DictReader(file)])
+        variables = keras.models.load_model(place / "model.keras").trainable_variables
+        weights[backend] = np.concatenate([keras.ops.convert_to_numpy(variable).ravel() for variable in variables])
+    assert len(losses["torch"]) == STEPS
+    assert losses["torch"][-1] < losses["torch"][0] - 0.5  # it learns
+    for one, other in itertools.combinations(BACKENDS, 2):
+        assert np.abs(losses[one] - losses[other]).max() < 1e-2, (one, other)
+        assert np.linalg.norm(weights[one] - weights[other]) < 1e-2 * np.linalg.norm(weights[other]), (one, other)
