@@ -13,6 +13,7 @@ from keras_resnet.learning.augmentation.crops import RandomResizedCrop
 from keras_resnet.learning.augmentation.draws import Draws, seed_of
 from keras_resnet.learning.augmentation.layer import Augmentation
 from keras_resnet.learning.augmentation.mix import Mix
+from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.learning.sampler import Sampler
 
 
@@ -35,6 +36,8 @@ class Batches(keras.utils.PyDataset):
         labels: as many; whole, or probabilities.
         augment: augmentations in order; a `Mix` among them makes the labels probabilities, for losses of those.
         batch_size, repeats, shuffle, seed, drop_remainder: see `Sampler`.
+        part: `(number, parts)`: of each batch the one of so many equal parts, in order, that this has; see `distribute`. What is random in
+            augmentation then differs from part to part.
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
@@ -51,9 +54,11 @@ class Batches(keras.utils.PyDataset):
         shuffle: bool = True,
         seed: int = 0,
         drop_remainder: bool = False,
+        part: tuple[int, int] = (0, 1),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.part = checked_part(part)
         if len(images) != len(labels) or not len(images):
             raise ValueError(f"Pass as many labels as images, at least one. Received: {len(images)} images, {len(labels)} labels.")
         if not isinstance(augment, (tuple, list)) or not all(isinstance(one, Augmentation) for one in augment):
@@ -66,18 +71,19 @@ class Batches(keras.utils.PyDataset):
         self.any_size = False  # whether sizes will change
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.sampler) - empty_last(self.sampler.count, self.sampler.batch_size, self.sampler.drop_remainder, self.part)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         self._taken += self._taken >= 0
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         size = self.sampler.batch_size
-        chosen = self._order[index * size : (index + 1) * size]
+        chosen = part_of(self._order[index * size : (index + 1) * size], self.part)
         images, labels = np.asarray(self.images[chosen]), np.asarray(self.labels[chosen])
         if not self.augment:
             return images, labels
-        seed = np.array(seed_of((self.sampler.seed, self.sampler.epoch, index)), "int32")
+        numbers = (self.sampler.seed, self.sampler.epoch, index, *([self.part[0]] if self.part[1] > 1 else []))
+        seed = np.array(seed_of(numbers), "int32")
         changed, labels = self._changed(*(ops.convert_to_tensor(one) for one in (images, labels, seed)))
         if self.any_size and self._taken < 0 and index % 2:
             # TensorFlow takes two batches before the first epoch, and then no other sizes than it has seen differ.
