@@ -24,8 +24,15 @@ class Parallel(keras.distribution.DataParallel):
         return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
 
+def several(devices: list | None) -> bool:
+    """Whether this process was launched as one of several, or has several devices."""
+    return COORDINATOR in os.environ or len(devices or keras.distribution.list_devices()) > 1
+
+
 class Engine:
     """What `learning.distribute` starts. See there."""
+
+    least_test_batch = 1
 
     def __init__(self, timeout: float, devices: list | None = None):
         if COORDINATOR in os.environ and not jax.distributed.is_initialized():
@@ -81,9 +88,9 @@ class Engine:
         for batch in batches:
             yield keras.tree.map_structure(np.asarray, batch)
 
-    def divides(self, count: int) -> bool:
+    def divides(self, count: int, batch: int) -> bool:
         """Whether a set of that many is tested on in parts."""
-        self.whole_tests = count % self.count > 0
+        self.whole_tests = count % self.count > 0 or batch % self.count > 0
         return not self.whole_tests
 
     def testing(self, batches: Any, rest: int) -> Any:

@@ -41,6 +41,11 @@ def averaged(*statistics: Any) -> Any:
     return tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(tf.stack(statistics))))
 
 
+def several(devices: list | None) -> bool:
+    """Whether this process was launched as one of several, or has several devices."""
+    return bool(os.environ.get("TF_CONFIG")) or len(devices or tf.config.list_logical_devices("GPU")) > 1
+
+
 class Engine:
     """What `learning.distribute` starts. See there."""
 
@@ -55,6 +60,7 @@ class Engine:
             self.strategy = tf.distribute.MirroredStrategy(devices)
         self.count = int(self.strategy.num_replicas_in_sync)
         self.local = self.count // self.processes
+        self.least_test_batch = self.count
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Where variables are made that every replica has."""
@@ -122,7 +128,7 @@ class Engine:
         self._build(first)
         return self._distributed(lambda: itertools.chain([first], batches), first)
 
-    def divides(self, count: int) -> bool:
+    def divides(self, count: int, batch: int) -> bool:
         """Whether a set of that many is tested on in parts: here parts may differ."""
         return True
 
@@ -160,10 +166,12 @@ class Engine:
             options = tf.data.Options()
             options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
             made = tf.data.Dataset.from_generator(parts, output_signature=signature)
-            made = made if count is None else made.apply(tf.data.experimental.assert_cardinality(count * self.local))
             return made.with_options(options)
 
-        return self.strategy.distribute_datasets_from_function(local)
+        made = self.strategy.distribute_datasets_from_function(local)
+        if count is not None:
+            made._cardinality = np.int64(count)  # in steps, which Keras waits for the end of; TensorFlow counts parts
+        return made
 
     def close(self) -> None:
         """Leaves the strategy to Python."""

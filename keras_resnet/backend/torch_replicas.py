@@ -10,8 +10,10 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from keras_resnet import backend
 from keras_resnet.backend import replicas
 
+COMPILER = "inductor"
 LAUNCH = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 
 
@@ -54,10 +56,17 @@ class ForwardAndLoss(torch.nn.Module):
         return y_pred, model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
 
 
+def several(devices: list | None) -> bool:
+    """Whether this process was launched as one of several."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1
+
+
 class Engine:
     """What `learning.distribute` starts. See there."""
 
-    def __init__(self, timeout: float):
+    def __init__(self, timeout: float, devices: list | None = None):
+        if devices is not None:
+            raise ValueError(f"On PyTorch each process has the one device that torchrun gives it. Received: devices={devices!r}.")
         missing = [name for name in LAUNCH if name not in os.environ]
         if missing:
             raise ValueError(f"Several processes of PyTorch are started by torchrun. Not set: {', '.join(missing)}.")
@@ -68,7 +77,7 @@ class Engine:
             backend = "nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout))
         self.rank, self.processes = dist.get_rank(), dist.get_world_size()
-        self.count = self.processes
+        self.count = self.least_test_batch = self.processes
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Nothing special to build a model in."""
@@ -88,6 +97,7 @@ class Engine:
             return
         step = _Step(model)
         model.train_step = step.train
+        model.make_train_function = step.make_train_function
         model.compute_metrics, model.get_metrics_result = step.compute_metrics, step.get_metrics_result
 
     def agree(self, asked: bool) -> bool:
@@ -101,7 +111,7 @@ class Engine:
         """Batches as `fit` takes them."""
         return batches
 
-    def divides(self, count: int) -> bool:
+    def divides(self, count: int, batch: int) -> bool:
         """Whether a set of that many is tested on in parts: here parts may differ, and one be empty."""
         return True
 
@@ -119,15 +129,28 @@ class _Step:
     """A Keras model's training step over all replicas, and its metrics over all their parts."""
 
     def __init__(self, model: keras.Model):
-        self.model, self.wrapped, self.within = model, None, False
+        self.model, self.within = model, False
+        self.wrapped: DistributedDataParallel | None = None
         self.compute, self.result = model.compute_metrics, model.get_metrics_result
+
+    def make_train_function(self, force: bool = False) -> None:
+        """The step itself, of which forward pass and loss alone are compiled."""
+        self.model.train_function = lambda data: self.model.train_step(data[0])
+
+    def _wrap(self) -> DistributedDataParallel:
+        model = self.model
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        backend.prepare_optimizer(model.optimizer, model.trainable_variables)
+        module: Any = ForwardAndLoss(model)
+        return DistributedDataParallel(torch.compile(module, backend=COMPILER) if model.jit_compile else module)
 
     def train(self, data: Any) -> dict:
         """As Keras's `train_step`, its loss the mean over replicas."""
         model = self.model
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if self.wrapped is None:
-            self.wrapped = DistributedDataParallel(ForwardAndLoss(model))
+            self.wrapped = self._wrap()
         model.zero_grad()
         y_pred, loss = self.wrapped(x, y, sample_weight)
         first = next(one for one in keras.tree.flatten(x) if one is not None)

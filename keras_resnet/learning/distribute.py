@@ -1,14 +1,15 @@
 """Training one model on several devices or machines together, the same way on every backend."""
 
 import contextlib
+import importlib
 import math
-import os
 from typing import Any
 
 import keras
 
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_flag
+from keras_resnet.learning.batches import Batches
 
 KINDS = {
     "fsdp": "Shards of variables (FSDP): with Keras on PyTorch the shards get no gradients and whole copies train on unshared",
@@ -68,21 +69,12 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
 def _engine(timeout: float, devices: list | None) -> Any:
     """Of the backend, or `None` where there is one replica."""
     name = keras.backend.backend()
-    if devices is not None and (name not in ("jax", "tensorflow") or not devices):
-        raise ValueError(f"`devices` are names of devices on JAX and TensorFlow. Received: devices={devices!r} on {name}.")
-    engine: Any = None
-    if name == "torch" and int(os.environ.get("WORLD_SIZE", 1)) > 1:
-        from keras_resnet.backend import torch_replicas
-
-        engine = torch_replicas.Engine(timeout)
-    elif name == "jax":
-        from keras_resnet.backend import jax_replicas
-
-        engine = jax_replicas.Engine(timeout, devices)
-    elif name == "tensorflow":
-        from keras_resnet.backend import tensorflow_replicas
-
-        engine = tensorflow_replicas.Engine(timeout, devices)
+    if devices is not None and (not isinstance(devices, (list, tuple)) or not devices):
+        raise ValueError(f"`devices` must be a list of names, or None for all. Received: devices={devices!r}.")
+    if name not in ("torch", "jax", "tensorflow"):
+        return None
+    room = importlib.import_module(f"keras_resnet.backend.{name}_replicas")
+    engine = room.Engine(timeout, devices) if room.several(devices) else None
     if engine is not None and engine.count == 1:
         engine.close()
         return None
@@ -158,27 +150,43 @@ class Replicas:
         """Whether any process says so: all ask at once, and each waits for the last."""
         return asked if self._engine is None else self._engine.agree(asked)
 
-    def part_to_test(self, count: int) -> tuple[int, int]:
-        """Which part of every batch of a set of `count` examples this process tests on, for `Batches(part=...)`.
+    @property
+    def least_test_batch(self) -> int:
+        """Of how many pictures a batch to test on has at least one for each that is given a part of it."""
+        return 1 if self._engine is None else self._engine.least_test_batch
 
-        On JAX, which divides no batch with a rest, each process and device tests on the whole of a set that does not divide.
+    def part_to_test(self, count: int, batch: int) -> tuple[int, int]:
+        """Which part of every batch of a set this process tests on, for `Batches(part=...)`.
+
+        JAX divides no batch with a rest: there each process and device tests on the whole of a set that does not divide.
+
+        Args:
+            count: examples of the whole set.
+            batch: examples in a batch of all parts.
 
         Raises:
-            ValueError: if there are fewer than replicas.
+            ValueError: if a batch has fewer examples than replicas have to have.
         """
-        if count < self.count:
-            raise ValueError(f"To test on {self.count} replicas takes as many examples or more. Received: {count}.")
-        return self.part if self._engine is None or self._engine.divides(count) else (0, 1)
+        if min(count, batch) < self.least_test_batch:
+            raise ValueError(
+                f"To test on {self.count} replicas takes batches of {self.least_test_batch} examples or more. "
+                f"Received: batches of {batch}, {count} examples."
+            )
+        return self.part if self._engine is None or self._engine.divides(count, batch) else (0, 1)
 
-    def testing(self, batches: Any, count: int, batch: int) -> Any:
+    def testing(self, batches: Any) -> Any:
         """What `fit` takes as `validation_data`; the metrics are then those of the whole set on every process.
 
         Args:
-            batches: `Batches` or `Pairs` of the part `part_to_test(count)`.
-            count: examples of the whole set.
-            batch: examples of a batch, of all parts together.
+            batches: `Batches` or `Pairs`, unshuffled, of the part `part_to_test` gives.
         """
-        return batches if self._engine is None else self._engine.testing(batches, count % batch)
+        if self._engine is None or batches is None:
+            return batches
+        if isinstance(batches, Batches):
+            count, size = batches.sampler.count, batches.sampler.batch_size
+        else:
+            count, size = len(batches.images) * batches.repeats, batches.batch_size
+        return self._engine.testing(batches, count % size)
 
     def close(self) -> None:
         """Ends training together. The process is then one by itself."""

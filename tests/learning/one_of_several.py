@@ -75,13 +75,13 @@ def main(settings: dict) -> None:
     replicas.adopt(made)
     images, labels = examples(EXAMPLES)
     data = learning.Batches(images, labels, batch_size=8, shuffle=False, drop_remainder=True, part=replicas.part)
-    tests = learning.Batches(*examples(TESTS), batch_size=8, shuffle=False, part=replicas.part_to_test(TESTS))
+    tests = learning.Batches(*examples(TESTS), batch_size=8, shuffle=False, part=replicas.part_to_test(TESTS, 8))
     watch = Losses(settings.get("dies_behind") if replicas.rank == 1 else None)
     history = made.fit(
         replicas.training(data),
         steps_per_epoch=1,  # so that the log of an epoch is that of a step
         epochs=settings.get("steps", 5),
-        validation_data=replicas.testing(tests, TESTS, 8),
+        validation_data=replicas.testing(tests),
         callbacks=[watch],
         shuffle=False,
         verbose=0,
