@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -57,10 +58,12 @@ class StopOnSignal(keras.callbacks.Callback):
     Args:
         checkpoint: that writes it.
         before: batches of the first epoch that were complete before this `fit`.
+        agree: whether any of the processes that train together was asked, from whether this one was.
     """
 
-    def __init__(self, checkpoint: Checkpoint, before: int = 0):
+    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool):
         super().__init__()
+        self.agree = agree
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -76,7 +79,7 @@ class StopOnSignal(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.asked:
+        if self.agree(self.asked):
             self.checkpoint.save(self.epoch, self.before + batch + 1)
             self.restore_handlers()
             raise Stopped(f"Stopped behind batch {self.before + batch + 1} of epoch {self.epoch + 1}.")

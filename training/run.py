@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_resnet import learning
-from training import callbacks, report
+from training import callbacks, distributed, report
 from training.data.find import dataset
 from training.data.stream import ahead, endless
 from training.fields import checked, from_json, to_json
@@ -40,16 +40,24 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         FloatingPointError: at a loss that is not finite.
         Stopped: at SIGTERM, behind a checkpoint.
     """
-    if folder.exists():
+    with distributed.together(checked(recipe)) as replicas:
+        task = distributed.of_all(replicas, lambda: _begun(recipe, where, folder, replicas))
+        return _fit(recipe, where, folder, task, replicas, verbose)
+
+
+def _begun(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
+    if folder.exists() and replicas.is_first:
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
-    task = _prepared(checked(recipe), where)
+    task = _prepared(recipe, where, replicas)
+    if not replicas.is_first:
+        return task
     try:
         folder.mkdir(parents=True)
     except OSError as error:
         raise ValueError(f"The run folder {str(folder)!r} cannot be made ({error.strerror}). Pass another one by --out.") from error
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
     (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
-    return _fit(recipe, where, folder, task, verbose)
+    return task
 
 
 def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
@@ -59,7 +67,9 @@ def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
         ValueError: if there is no run in the folder, or its checkpoints are of another model.
     """
     recipe, where, _ = config_of(folder)
-    return _fit(recipe, where, folder, _prepared(recipe, where), verbose)
+    with distributed.together(recipe) as replicas:
+        task = distributed.of_all(replicas, lambda: _prepared(recipe, where, replicas))
+        return _fit(recipe, where, folder, task, replicas, verbose)
 
 
 def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
@@ -77,49 +87,60 @@ def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
         raise ValueError(f"{str(folder / CONFIG)!r} is not as it was written ({error}).") from error
 
 
-def _prepared(recipe: Recipe, where: Where) -> Task:
+def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
     keras.utils.set_random_seed(recipe.seed)
     policy = recipe.precision if recipe.precision == "float32" else f"mixed_{recipe.precision}"
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        if recipe.task == "segmentation":
-            task = segmentation.task(recipe, where.data)
-        elif recipe.task == "diffusion":
-            task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
-        else:
-            task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
-        task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), **task.compiling)
+        with replicas.scope():
+            if recipe.task == "segmentation":
+                task = segmentation.task(recipe, where.data, replicas)
+            elif recipe.task == "diffusion":
+                task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
+            else:
+                task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
+            task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), **task.compiling)
+        replicas.adopt(task.model)
     finally:
         keras.config.set_dtype_policy(before)
     return task
 
 
-def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose: Any) -> dict[str, Any]:
+def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
+    with distributed.written(replicas, folder) as own:
+        return _trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
+
+
+def _trained(
+    recipe: Recipe, where: Where, folder: pathlib.Path, own: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any
+) -> dict[str, Any]:
     steps, began = recipe.steps or task.whole, time.perf_counter()
     averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
     parts = {} if averages is None else {"averages": averages}
-    checkpoint = learning.Checkpoint(folder / "checkpoints", keep=where.keep, monitor=task.monitor, parts=parts)
+    settings: dict[str, Any] = dict(keep=where.keep, monitor=task.monitor, parts=parts, write=replicas.is_first)
+    checkpoint = learning.Checkpoint(folder / "checkpoints", **settings)
     epoch, batch = checkpoint.restore(task.model), checkpoint.last.batch if checkpoint.last else 0
     epoch, batch = epoch + batch // steps, batch % steps
     while epoch < recipe.epochs:
         # The rest of an epoch that was left is a fit of its own, and its row in the log one of that rest.
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
-        stop = callbacks.StopOnSignal(checkpoint, batch)
-        called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(folder / LOG, epoch), stop]
+        stop = callbacks.StopOnSignal(checkpoint, batch, replicas.agree)
+        called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(own / LOG, epoch), stop]
         # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
         sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
         called.insert(-1, learning.TerminateOnNonFinite(checkpoint, sampler))
+        # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
+        waited = None if keras.backend.backend() == "tensorflow" else watch
         with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
             try:
                 task.model.fit(
-                    # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
-                    fetched if keras.backend.backend() == "tensorflow" else watch.watched(fetched),
+                    distributed.fetched(replicas, fetched, waited),
                     steps_per_epoch=steps - batch,
                     initial_epoch=epoch,
                     epochs=until,
-                    validation_data=task.validation,
+                    validation_data=replicas.testing(task.validation),
                     callbacks=called,
                     shuffle=False,
                     verbose=verbose,
@@ -127,10 +148,14 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
             finally:
                 stop.restore_handlers()
         epoch, batch = until, 0
-    return _finished(recipe, folder, task, averages, time.perf_counter() - began)
+    if not replicas.needed_to_finish:
+        return {}
+    with replicas.scope():
+        found = _finished(recipe, own, task, averages, time.perf_counter() - began, replicas.count)
+    return found if replicas.is_first else {}
 
 
-def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, seconds: float) -> dict[str, Any]:
+def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, seconds: float, count: int) -> dict[str, Any]:
     log = callbacks.rows(folder / LOG)
     with averages.applied(task.model) if averages is not None else contextlib.nullcontext():
         found = task.finish(folder)
@@ -142,6 +167,7 @@ def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, s
         "epochs": recipe.epochs,
         "images_per_second": float(np.median(speeds)) if speeds else None,
         "seconds": seconds,
+        "replicas": count,
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {platform.system()}",

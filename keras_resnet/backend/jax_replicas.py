@@ -32,6 +32,8 @@ def several(devices: list | None) -> bool:
 class Engine:
     """What `learning.distribute` starts. See there."""
 
+    finishes_together = True
+
     least_test_batch = 1
 
     def __init__(self, timeout: float, devices: list | None = None):

@@ -143,8 +143,7 @@ def batch_norm_training(
     `moving <- momentum * moving + (1 - momentum) * batch`, the variance by its unbiased estimate n / (n - 1), as PyTorch and
     TensorFlow's fused kernel do. Statistics are float32 (float64 for float64 inputs); the output has the type of `x`.
 
-    Of several replicas `joined` makes a part's mean, variance and count those of all parts; `averaged` makes the mean and unbiased
-    variance that the moving ones go towards the means over replicas.
+    Of several replicas `joined` makes a part's statistics those of all, `averaged` what the moving ones go towards means over replicas.
     """
     dtype = keras.backend.result_type(x.dtype, "float32")
     wide = ops.cast(x, dtype)

@@ -142,11 +142,9 @@ def batch_norm_training(
     together = replicas_now.current.together and not synchronized
     if mask is not None or synchronized or together or not _is_fusable(x, axis) or moving_mean.dtype != "float32":
         replicas = tf.distribute.get_strategy().num_replicas_in_sync if synchronized else 1
-        joined = dict(joined=tensorflow_replicas.joined) if together else {}
-        settings = (momentum, epsilon, axis, mask, synchronized, replicas)
-        return reference.batch_norm_training(
-            x, gamma, beta, moving_mean, moving_variance, *settings, **joined, averaged=tensorflow_replicas.averaged
-        )
+        joined = tensorflow_replicas.joined if together else tensorflow_replicas.alone
+        settings = (momentum, epsilon, axis, mask, synchronized, replicas, joined, tensorflow_replicas.averaged)
+        return reference.batch_norm_training(x, gamma, beta, moving_mean, moving_variance, *settings)
     empty = tf.constant([], tf.float32)
     y, mean, variance = _fused_norm(x, gamma, beta, empty, empty, epsilon, axis, is_training=True)
     for moving, batch in zip((moving_mean, moving_variance), tensorflow_replicas.averaged(mean, variance), strict=True):

@@ -33,6 +33,11 @@ def joined(mean: Any, variance: Any, count: Any) -> tuple:
     return replicas.joined(mean, variance, count, number, context.num_replicas_in_sync, add)
 
 
+def alone(*statistics: Any) -> tuple:
+    """A replica's own."""
+    return statistics
+
+
 def averaged(*statistics: Any) -> Any:
     """The means over replicas, by which moving statistics go: else TensorFlow would keep those of the first replica."""
     context = _context()
@@ -48,6 +53,8 @@ def several(devices: list | None) -> bool:
 
 class Engine:
     """What `learning.distribute` starts. See there."""
+
+    finishes_together = True
 
     def __init__(self, timeout: float, devices: list | None = None):
         self.rank, self.processes = 0, 1
@@ -100,7 +107,7 @@ class Engine:
             found = self.strategy.run(step, args=(data,))
             return keras.tree.map_structure(lambda value: self.strategy.reduce("MEAN", value, axis=None), found)
 
-        graph = tf.function(one_step, reduce_retracing=True)
+        graph = tf.function(one_step, reduce_retracing=True, autograph=False)
         setattr(self.model, f"{kind}_function", lambda iterator: graph(next(iterator)))
 
     def _build(self, batch: Any) -> None:
@@ -181,7 +188,7 @@ def _rows(batch: Any) -> Any:
     return keras.tree.flatten(batch)[0]
 
 
-@tf.function
+@tf.function(autograph=False)
 def _most(strategy: Any, value: Any) -> Any:
     return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
 

@@ -64,6 +64,8 @@ def several(devices: list | None) -> bool:
 class Engine:
     """What `learning.distribute` starts. See there."""
 
+    finishes_together = False
+
     def __init__(self, timeout: float, devices: list | None = None):
         if devices is not None:
             raise ValueError(f"On PyTorch each process has the one device that torchrun gives it. Received: devices={devices!r}.")

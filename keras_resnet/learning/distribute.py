@@ -113,6 +113,11 @@ class Replicas:
         return self.rank == 0
 
     @property
+    def needed_to_finish(self) -> bool:
+        """Whether this process takes part in what the model does behind the training: on PyTorch the first one is alone with that."""
+        return self.is_first or (self._engine is not None and self._engine.finishes_together)
+
+    @property
     def part(self) -> tuple[int, int]:
         """Which part of every batch this process reads, for `Batches(part=...)` and `Pairs(part=...)`."""
         return self.rank, self.processes
