@@ -87,7 +87,8 @@ class Together:
         """Until `there()` is true."""
         while not there():
             ended = [process.poll() for process in self.processes]
-            assert time.monotonic() < self.end and not any(ended), f"{ended} {self.said()}"
+            assert not any(ended), f"{ended} {self.said()}"
+            assert time.monotonic() < self.end, self.said()
             time.sleep(0.05)
 
     def said(self) -> str:
