@@ -19,6 +19,13 @@ def open_picture(path: str) -> Any:
             an unknown range. One line says which.
         FileNotFoundError: if there is nothing at `path`.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own limit of pixels is one of warnings, and lower than ours
+        return read_picture(path)
+
+
+def read_picture(path: str) -> Any:
+    """The same for several threads, in which Pillow's warnings cannot be switched off for a time: whoever starts them has to."""
     place = pathlib.Path(path).expanduser()
     if place.is_dir():
         raise ValueError(f"{path!r} is a folder. Name the pictures in it, such as {os.path.join(path, '*.jpg')}.")
@@ -32,13 +39,11 @@ def open_picture(path: str) -> Any:
         raise ImportError("Pictures are opened by Pillow, which is not installed: pip install pillow.") from error
     library = _library()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own limit is one of warnings, and lower; ours comes right after
-            with library["opened"](place) as picture:
-                width, height = picture.size
-                if width * height > MOST_PIXELS:
-                    raise Image.DecompressionBombError
-                return library["as_rgb"](ImageOps.exif_transpose(picture))
+        with library["opened"](place) as picture:
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise Image.DecompressionBombError
+            return library["as_rgb"](ImageOps.exif_transpose(picture))
     except UnidentifiedImageError:
         raise ValueError(f"{path!r} is no picture of a kind that is opened here: {', '.join(library['FORMATS'])}.") from None
     except Image.DecompressionBombError:

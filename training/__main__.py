@@ -14,10 +14,8 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
-from training import fields, recipes
+from training import fields, recipes, run_folder
 from training.recipe import Recipe
-
-BACKENDS = ("jax", "tensorflow", "torch")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,10 +26,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--data", help="a folder, an .npz file, tfds, tfds:NAME, digits or fashion; without it, where it usually is")
     made.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="a field of the recipe, such as epochs=10")
     made.add_argument("--quick", action="store_true", help="seconds: a small network, pictures that are made up unless --data says which")
-    made.add_argument("--backend", choices=BACKENDS, help="else KERAS_BACKEND, or Keras's own choice")
+    made.add_argument("--backend", choices=run_folder.BACKENDS, help="else KERAS_BACKEND, or Keras's own choice")
     made.add_argument("--mixed-precision", choices=("bfloat16", "float16"), help="weights stay in float32")
     made.add_argument("--out", type=pathlib.Path, help="run folder; else runs/DATE-RECIPE")
     made.add_argument("--stop-at-damaged", action="store_true", help="end at a picture that cannot be read, and do not pass it over")
+    made.add_argument("--checkpoint-every", type=int, metavar="BATCHES", help="write a checkpoint within epochs, too")
+    made.add_argument(
+        "--track", action="append", default=[], choices=run_folder.TRACKERS, help="write the curves there, too; may be repeated"
+    )
+    made.add_argument(
+        "--jit", choices=("yes", "no"), help="whether the backend compiles the step; without it as Keras does, which is never on PyTorch"
+    )
     made.add_argument("--show", action="store_true", help="print the recipe as JSON, and train nothing")
     return made
 
@@ -76,10 +81,11 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError("Which run? `python -m training resume runs/DATE-RECIPE`.")
     if not resuming and arguments.folder is not None:
         raise ValueError(f"Only resume takes a folder. Received: {str(arguments.folder)!r}. Data comes by --data, the run folder by --out.")
-    if resuming and (arguments.set or arguments.quick or arguments.data or arguments.out or arguments.mixed_precision):
+    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit")
+    if resuming and any(getattr(arguments, name) for name in begun):
         raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
     if resuming and not arguments.backend:
-        os.environ["KERAS_BACKEND"] = _backend_of(arguments.folder)
+        os.environ["KERAS_BACKEND"] = run_folder.config(arguments.folder)["backend"]
     recipe = None if resuming else wanted(arguments)
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
@@ -93,7 +99,9 @@ def _run(arguments: argparse.Namespace) -> int:
         else:
             folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
             data = arguments.data or ("made_up" if arguments.quick else None)
-            found = run.start(recipe, run.Where(data, arguments.stop_at_damaged), folder)
+            where = run.Where(data, arguments.stop_at_damaged, checkpoint_every=arguments.checkpoint_every)
+            jit = {None: None, "yes": True, "no": False}[arguments.jit]
+            found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
         return 143
@@ -103,19 +111,12 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"passed over: {path}: {reason}")
     if found.get("unread"):
         print(f"Pictures that could not be read: {len(found['unread'])}.")
+    if found.get("unopened"):
+        print(f"Pictures that no batch has asked for: {found['unopened']}. Whether they can be read is not known.")
     if "accuracy" in found:
         print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")
     return 0
-
-
-def _backend_of(folder: pathlib.Path) -> str:
-    import json
-
-    try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["backend"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"There is no run in {str(folder)!r}: config.json cannot be read ({error}).") from error
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import pathlib
 import signal
 import threading
@@ -11,7 +10,9 @@ from typing import Any
 
 import keras
 
+from keras_resnet.backend.random_state import random_state, set_random_state
 from keras_resnet.learning import Checkpoint
+from keras_resnet.weights.whole_files import written
 
 
 class Stopped(Exception):
@@ -39,9 +40,7 @@ class Log(keras.callbacks.Callback):
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        staged = self.path.with_suffix(".part")
-        staged.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(staged, self.path)
+        written(self.path, lambda place: pathlib.Path(place).write_text(text.getvalue(), encoding="utf-8"))
 
 
 def rows(path: pathlib.Path) -> list[dict[str, float]]:
@@ -52,18 +51,35 @@ def rows(path: pathlib.Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
 
 
+class SameRandomNumbers(keras.callbacks.Callback):
+    """Puts the random numbers at the first batch back to where they stood when this was made.
+
+    On PyTorch a loop over data draws one when it begins. A run that is resumed begins one more, and dropout would go on differently.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._state: Any = random_state()
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._state is not None:
+            set_random_state(*self._state)
+            self._state = None
+
+
 class StopOnSignal(keras.callbacks.Callback):
     """At SIGTERM or SIGINT: waits for the batch to be complete, writes a checkpoint, and raises `Stopped`.
 
     Args:
-        checkpoint: that writes it.
+        checkpoint: that writes it; it stands before this one among the callbacks.
         before: batches of the first epoch that were complete before this `fit`.
         agree: whether any of the processes that train together was asked, from whether this one was.
+        every: batches between two times that they agree.
     """
 
-    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool):
+    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool, every: int = 1):
         super().__init__()
-        self.agree = agree
+        self.agree, self.every = agree, every
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -78,11 +94,18 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if self.agree(self.asked):
-            self.checkpoint.save(self.epoch, self.before + batch + 1)
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        # Not behind the batch before, as Keras would wait for the device each time for the sake of that.
+        if batch % self.every == 0 and self.agree(self.asked):
+            self.checkpoint.save(self.epoch, self.before + batch)
             self.restore_handlers()
-            raise Stopped(f"Stopped behind batch {self.before + batch + 1} of epoch {self.epoch + 1}.")
+            raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.before = 0
+        if self.agree(self.asked):  # and the checkpoint is written, by a callback before this one
+            self.restore_handlers()
+            raise Stopped(f"Stopped behind epoch {epoch + 1}.")
 
     def on_train_end(self, logs: Any = None) -> None:
         self.restore_handlers()

@@ -11,6 +11,8 @@ from training.recipe import Recipe
 
 Made = TypeVar("Made")
 
+AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
+
 
 @contextlib.contextmanager
 def together(recipe: Recipe) -> Iterator[learning.Replicas]:
@@ -45,13 +47,18 @@ def of_all(replicas: learning.Replicas, make: Callable[[], Made]) -> Made:
 
 
 @contextlib.contextmanager
-def written(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib.Path]:
+def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Where this process writes: the first into the run's folder, the others where nothing stays."""
     if replicas.is_first:
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="replica-") as place:
-        yield pathlib.Path(place)
+    with tempfile.TemporaryDirectory(prefix="replica-") as other:
+        yield pathlib.Path(other)
+
+
+def asked_of(replicas: learning.Replicas) -> dict[str, Any]:
+    """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1)
 
 
 def fetched(replicas: learning.Replicas, batches: Any, watch: learning.Throughput | None) -> Any:

@@ -14,7 +14,7 @@ from training.recipe import Recipe
 
 # Numbers are 0 or more, and these above 0.
 POSITIVE = {"classes", "size", "channels", "deviation", "test_size", "test_crop", "rate", "accumulate", "rand_count", "repeats"}
-POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "timeout"}
+POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep", "checkpoint_every", "timeout"}
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
 AT_MOST_ONE = {"test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"}
 
@@ -25,7 +25,7 @@ def checked(recipe: Recipe) -> Recipe:
     Raises:
         ValueError: at the first that is not, with its name and what is allowed.
     """
-    _check(recipe, "")
+    check_values(recipe, "")
     channels = recipe.data.channels
     for name in ("mean", "deviation"):
         if len(getattr(recipe.data, name)) != channels:
@@ -137,13 +137,18 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, (list, tuple)) else value
 
 
-def _check(part: Any, path: str) -> None:
+def check_values(part: Any, path: str) -> None:
+    """Checks types and ranges of all fields of a dataclass, and of those in it.
+
+    Raises:
+        ValueError: at the first that is wrong, with its name behind `path`.
+    """
     for name, hint in typing.get_type_hints(type(part)).items():
         value = getattr(part, name)
         if dataclasses.is_dataclass(hint):
             if not isinstance(value, hint):  # type: ignore[arg-type]
                 raise ValueError(f"`{path}{name}` is an object of fields. Received: {value!r}.")
-            _check(value, f"{path}{name}.")
+            check_values(value, f"{path}{name}.")
             continue
         if not _fits(value, hint):
             raise ValueError(f"`{path}{name}` must be {_said(hint)}. Received: {value!r}.{_hint(value, hint)}")
@@ -155,7 +160,8 @@ def _check(part: Any, path: str) -> None:
 def _check_range(path: str, name: str, number: float) -> None:
     least = number > 0 if name in POSITIVE else number >= 0
     most = (name not in BELOW_ONE or number < 1) and (name not in AT_MOST_ONE or number <= 1)
-    if not (math.isfinite(number) and least and most):
+    # Below infinity, and so any comparison with what is no number is false; whole numbers have to fit into 64 bits.
+    if not (least and most and number < (2**63 if isinstance(number, int) else math.inf)):
         above = "above 0" if name in POSITIVE else "0 or more"
         top = " and below 1" if name in BELOW_ONE else " and at most 1" if name in AT_MOST_ONE else ""
         raise ValueError(f"`{path}` must be {above}{top}. Received: {number!r}.")

@@ -3,24 +3,28 @@
 import contextlib
 import dataclasses
 import json
+import os
 import pathlib
 import platform
+import shutil
 import time
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_resnet import learning
-from training import callbacks, distributed, report
+from keras_resnet.weights.whole_files import settle, staged, swept, written
+from training import callbacks, distributed, report, run_folder, trackers
 from training.data.find import dataset
 from training.data.stream import ahead, endless
-from training.fields import checked, from_json, to_json
+from training.fields import check_values, checked, from_json, to_json
 from training.optimization import optimizer
 from training.recipe import Recipe
 from training.tasks import Task, classification, diffusion, segmentation
 
-CONFIG, LOG, RESULT, MODEL = "config.json", "log.csv", "result.json", "model.keras"
+LOG, RESULT, MODEL = "log.csv", "result.json", "model.keras"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,9 @@ class Where:
     data: str | None = None  # --data
     stop_at_damaged: bool = False  # whether a picture that cannot be read ends the run
     keep: int = 2  # checkpoints, besides the best
+    checkpoint_every: int | None = None  # batches; none: behind each epoch
+    track: tuple[str, ...] = ()  # where the curves go besides log.csv; see `trackers`
+    jit: bool | None = None  # whether the backend compiles the step; none: as Keras does, which is never on PyTorch
 
 
 def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
@@ -41,22 +48,19 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         Stopped: at SIGTERM, behind a checkpoint.
     """
     with distributed.together(checked(recipe)) as replicas:
-        task = distributed.of_all(replicas, lambda: _begun(recipe, where, folder, replicas))
+        task = distributed.of_all(replicas, lambda: _started(recipe, where, folder, replicas))
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
-def _begun(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
+def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
     if folder.exists() and replicas.is_first:
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
+    check_values(where, "where.")
+    trackers.check(where.track)
     task = _prepared(recipe, where, replicas)
-    if not replicas.is_first:
-        return task
-    try:
-        folder.mkdir(parents=True)
-    except OSError as error:
-        raise ValueError(f"The run folder {str(folder)!r} cannot be made ({error.strerror}). Pass another one by --out.") from error
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
-    (folder / CONFIG).write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+    if replicas.is_first:
+        _begun(folder, config)
     return task
 
 
@@ -65,8 +69,12 @@ def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
 
     Raises:
         ValueError: if there is no run in the folder, or its checkpoints are of another model.
+        OSError: if it cannot be written to.
     """
     recipe, where, _ = config_of(folder)
+    probe = staged(folder)  # before hours of training
+    probe.touch()
+    probe.unlink()
     with distributed.together(recipe) as replicas:
         task = distributed.of_all(replicas, lambda: _prepared(recipe, where, replicas))
         return _fit(recipe, where, folder, task, replicas, verbose)
@@ -78,13 +86,34 @@ def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
     Raises:
         ValueError: if there is no run in the folder.
     """
-    if not (folder / CONFIG).is_file():
-        raise ValueError(f"There is no run in {str(folder)!r}: it has no {CONFIG}.")
+    config = run_folder.config(folder)
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        return from_json(json.dumps(config["recipe"])), Where(**config["where"]), str(config["backend"])
+        where = Where(**config["where"])
+        where = dataclasses.replace(where, track=tuple(where.track))
+        check_values(where, "where.")
+        return from_json(json.dumps(config["recipe"])), where, config["backend"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{str(folder / CONFIG)!r} is not as it was written ({error}).") from error
+        raise ValueError(f"{str(folder / run_folder.CONFIG)!r} is not as it was written ({error}).") from error
+
+
+def _begun(folder: pathlib.Path, config: dict[str, Any]) -> None:
+    """Makes the folder of a run: with its config, or not at all."""
+    place = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = staged(folder.parent)
+        place.mkdir()
+        written(place / run_folder.CONFIG, _text(config))
+        os.rename(place, folder)
+        settle(folder.parent)
+    except OSError as error:
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
+        raise ValueError(f"The run folder {str(folder)!r} cannot be made ({error.strerror}). Pass another one by --out.") from error
+
+
+def _text(values: dict[str, Any]) -> Callable[[str], object]:
+    return lambda place: pathlib.Path(place).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
 def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
@@ -100,7 +129,8 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
                 task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
             else:
                 task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
-            task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), **task.compiling)
+            jit = "auto" if where.jit is None else where.jit
+            task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
         replicas.adopt(task.model)
     finally:
         keras.config.set_dtype_policy(before)
@@ -108,7 +138,7 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
 
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
-    with distributed.written(replicas, folder) as own:
+    with distributed.place(replicas, folder) as own:
         return _trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
 
 
@@ -117,20 +147,27 @@ def _trained(
 ) -> dict[str, Any]:
     steps, began = recipe.steps or task.whole, time.perf_counter()
     averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
-    parts = {} if averages is None else {"averages": averages}
-    settings: dict[str, Any] = dict(keep=where.keep, monitor=task.monitor, parts=parts, write=replicas.is_first)
-    checkpoint = learning.Checkpoint(folder / "checkpoints", **settings)
+    parts: dict[str, Any] = {} if averages is None else {"averages": averages}
+    if hasattr(task.batches.images, "set_state"):  # so that what could not be read is known at the end of a run that was resumed
+        parts["pictures"] = task.batches.images
+    every, first = where.checkpoint_every or "epoch", replicas.is_first
+    checkpoint = learning.Checkpoint(folder / "checkpoints", every, where.keep, task.monitor, parts=parts, write=first)
+    swept(own)
     epoch, batch = checkpoint.restore(task.model), checkpoint.last.batch if checkpoint.last else 0
     epoch, batch = epoch + batch // steps, batch % steps
     while epoch < recipe.epochs:
         # The rest of an epoch that was left is a fit of its own, and its row in the log one of that rest.
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
-        stop = callbacks.StopOnSignal(checkpoint, batch, replicas.agree)
-        called = [watch, *([averages] if averages else []), checkpoint, callbacks.Log(own / LOG, epoch), stop]
+        stop, checkpoint.before = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas)), batch
         # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
         sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
-        called.insert(-1, learning.TerminateOnNonFinite(checkpoint, sampler))
+        guard = learning.TerminateOnNonFinite(checkpoint, sampler)
+        # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
+        log = callbacks.Log(own / LOG, epoch)
+        called = [callbacks.SameRandomNumbers(), watch, guard, *([averages] if averages else []), log, checkpoint, stop]
+        track = trackers.Track(own, where.track, recipe.name, dataclasses.asdict(recipe))
+        called += [track] if where.track and replicas.is_first else []
         # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
         waited = None if keras.backend.backend() == "tensorflow" else watch
         with ahead(endless(task.batches, task.whole, epoch * steps + batch)) as fetched:
@@ -147,6 +184,7 @@ def _trained(
                 )
             finally:
                 stop.restore_handlers()
+                track.close()
         epoch, batch = until, 0
     if not replicas.needed_to_finish:
         return {}
@@ -159,7 +197,7 @@ def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, s
     log = callbacks.rows(folder / LOG)
     with averages.applied(task.model) if averages is not None else contextlib.nullcontext():
         found = task.finish(folder)
-        task.saved().save(folder / MODEL)
+        written(folder / MODEL, task.saved().save)
     speeds = [row["images_per_second"] for row in log[1:] or log if "images_per_second" in row]  # the first epoch compiles
     found |= {
         "recipe": recipe.name,
@@ -172,7 +210,7 @@ def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, s
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {platform.system()}",
     }
-    written = {name: value for name, value in found.items() if name != "confusion" or len(value) <= 100}  # of 1,000 classes 10 MB
-    (folder / RESULT).write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
-    report.draw(folder / "report.png", recipe, log, found)
+    kept = {name: value for name, value in found.items() if name != "confusion" or len(value) <= 100}  # of 1,000 classes 10 MB
+    written(folder / RESULT, _text(kept))
+    written(folder / "report.png", lambda place: report.draw(pathlib.Path(place), recipe, log, found))
     return found

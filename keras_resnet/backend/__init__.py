@@ -30,6 +30,7 @@ __all__ = [
     "conv",
     "conv2d",
     "conv3d",
+    "compiled_step",
     "conv_norm_inference",
     "conv_transpose",
     "depth_to_space",
@@ -46,6 +47,7 @@ __all__ = [
     "max_pool",
     "max_pool2d",
     "max_pool3d",
+    "pad",
     "prepare_kernel",
     "prepare_optimizer",
     "record",
@@ -68,6 +70,7 @@ _TWINS = {"torch", "jax", "tensorflow"}
 _twin = importlib.import_module(f"{__name__}.{keras.backend.backend()}") if keras.backend.backend() in _TWINS else reference
 # Steps of optimizers for all variables at once; `None` where Keras takes them one by one.
 _updates = importlib.import_module(f"{__name__}.torch_updates") if keras.backend.backend() == "torch" else None
+_step = importlib.import_module(f"{__name__}.torch_step") if keras.backend.backend() == "torch" else None
 _fold = getattr(_twin, "conv_norm_folded", None)
 _reference_forced = False
 
@@ -129,6 +132,7 @@ global_average_pool2d = _choose("global_average_pool2d")
 group_norm = _choose("group_norm")
 inner_format = getattr(_twin, "inner_format", reference.inner_format)
 kept = getattr(_twin, "kept", reference.kept)
+compiled_step = getattr(_step, "compiled_step", None)
 lamb_step = getattr(_updates, "lamb_step", None)
 layer_norm = _choose("layer_norm")
 squared_distances = _choose("squared_distances", nearest.TWINS.get(keras.backend.backend()))
@@ -139,6 +143,7 @@ upsample2d = _choose("upsample2d")
 upsample3d = _choose("upsample3d")
 max_pool2d = _choose("max_pool2d")
 max_pool3d = _choose("max_pool3d")
+pad = _choose("pad")
 prepare_kernel = _choose("prepare_kernel")
 prepare_optimizer = _choose("prepare_optimizer")
 remat = _choose("remat")

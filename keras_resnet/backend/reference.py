@@ -27,6 +27,11 @@ def channel_shape(vector: Tensor, ndim: int, axis: int) -> Tensor:
     return ops.reshape(vector, shape)
 
 
+def pad(x: Tensor, widths: list) -> Tensor:
+    """Zeros around `x`: `(before, after)` of each axis."""
+    return ops.pad(x, widths)
+
+
 def pad2d(x: Tensor, pads: tuple, data_format: str, value: float = 0.0) -> Tensor:
     """Pads height and width of `x`, or all three axes of volumes, by `pads`, ((before, after), ...) pixels, with `value`."""
     if not any(map(any, pads)):

@@ -12,8 +12,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from keras_resnet import backend
 from keras_resnet.backend import replicas
+from keras_resnet.backend.torch_step import COMPILER, ForwardAndLoss
 
-COMPILER = "inductor"
 LAUNCH = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 
 
@@ -41,19 +41,18 @@ def joined(mean: Any, variance: Any, count: Any) -> tuple:
     return replicas.joined(mean, variance, count, dist.get_rank(), dist.get_world_size(), _Sum.apply)
 
 
-class ForwardAndLoss(torch.nn.Module):
-    """What DistributedDataParallel wraps: a Keras model's prediction and loss, with its trained variables as parameters."""
+class Trained(torch.nn.Module):
+    """What DistributedDataParallel wraps: a model's prediction and loss, with its trained variables, and no others, as parameters."""
 
     def __init__(self, model: keras.Model):
         super().__init__()
-        self.held = (model,)  # in a tuple, so that its own parameters are not counted, too
+        step: Any = ForwardAndLoss(model)
+        self.held = (torch.compile(step, backend=COMPILER) if model.jit_compile else step,)  # in a tuple it is no part of this module
         self.trained = torch.nn.ParameterList([variable.value for variable in model.trainable_variables])
 
     def forward(self, x: Any, y: Any, sample_weight: Any) -> tuple:
         """Prediction and loss in training."""
-        model = self.held[0]
-        y_pred = model(x, training=True)
-        return y_pred, model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True)
+        return self.held[0](x, y, sample_weight)
 
 
 def several(devices: list | None) -> bool:
@@ -78,6 +77,8 @@ class Engine:
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)))
             backend = "nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, timeout=datetime.timedelta(seconds=timeout))
+        # The GPUs' own group would wait for what they have to do.
+        self.hosts = dist.new_group(backend="gloo", timeout=datetime.timedelta(seconds=timeout))
         self.rank, self.processes = dist.get_rank(), dist.get_world_size()
         self.count = self.least_test_batch = self.processes
 
@@ -104,9 +105,8 @@ class Engine:
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so."""
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        said = torch.tensor(float(asked), device=device)
-        dist.all_reduce(said, dist.ReduceOp.MAX)
+        said = torch.tensor(float(asked))
+        dist.all_reduce(said, dist.ReduceOp.MAX, group=self.hosts)
         return bool(said.item())
 
     def training(self, batches: Any) -> Any:
@@ -144,8 +144,7 @@ class _Step:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         backend.prepare_optimizer(model.optimizer, model.trainable_variables)
-        module: Any = ForwardAndLoss(model)
-        return DistributedDataParallel(torch.compile(module, backend=COMPILER) if model.jit_compile else module)
+        return DistributedDataParallel(Trained(model))
 
     def train(self, data: Any) -> dict:
         """As Keras's `train_step`, its loss the mean over replicas."""
@@ -156,14 +155,14 @@ class _Step:
         model.zero_grad()
         y_pred, loss = self.wrapped(x, y, sample_weight)
         first = next(one for one in keras.tree.flatten(x) if one is not None)
-        model._loss_tracker.update_state(loss.detach(), sample_weight=first.shape[0])
+        next(metric for metric in model.metrics if metric.name == "loss").update_state(loss.detach(), sample_weight=first.shape[0])
         model.optimizer.scale_loss(loss).backward()
         variables = model.trainable_weights
         with torch.no_grad():
             model.optimizer.apply([variable.value.grad for variable in variables], variables)
             if not replicas.current.sync_norm:
                 average([v for v in model.non_trainable_variables if v.name in ("moving_mean", "moving_variance")])
-        return model.compute_metrics(x, y, y_pred, sample_weight=sample_weight)
+        return model.compute_metrics(x, y, keras.tree.map_structure(torch.Tensor.detach, y_pred), sample_weight=sample_weight)
 
     def compute_metrics(self, *arguments: Any, **named: Any) -> dict:
         """Of this replica, behind each batch."""

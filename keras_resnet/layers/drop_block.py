@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet import backend
 from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import check_count, check_number
 
@@ -79,7 +80,7 @@ class DropBlock2D(keras.layers.Layer):
             size = keras.ops.shape(centres)[axis]
             block = keras.ops.minimum(size, self.block_size)
             sums = keras.ops.cumsum(keras.ops.cast(dropped, "int32"), axis)
-            sums = keras.ops.pad(sums, [(1, 0) if i == axis else (0, 0) for i in range(3)])
+            sums = backend.pad(sums, [(1, 0) if i == axis else (0, 0) for i in range(3)])
             place = keras.ops.arange(size)
             end = keras.ops.minimum(place + block // 2 + 1, size)
             start = keras.ops.maximum(place - (block - 1) // 2, 0)

@@ -81,7 +81,7 @@ class EfficientChannelAttention(ConfiguredLayer):
         kernel = keras.ops.cast(self.conv.kernel, y.dtype)
         size = kernel.shape[0]
         backend.record("gate", macs=size * channels, outputs=channels)
-        padded = keras.ops.pad(y, ((0, 0), (size // 2, size // 2)))
+        padded = backend.pad(y, ((0, 0), (size // 2, size // 2)))
         # The taps by hand: a convolution of one channel costs each framework more than these few numbers.
         y = sum(padded[:, i : i + channels] * kernel[i, 0, 0] for i in range(size))
         y = keras.ops.sigmoid(y)

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet import backend
 from keras_resnet.backend import geometry
 from keras_resnet.layers.configured import ConfiguredLayer, check_count
 from keras_resnet.layers.conv_norm import conv_norm
@@ -64,7 +65,7 @@ class PatchStem(SizedLayer, ConfiguredLayer):
         # Of a size that is not known, as within a `tf.function`, the pixels beyond the last whole patch are never looked at.
         pads = [(0, -size % self.patch_size if isinstance(size, int) else self.patch_size - 1) for size in sizes]
         if any(map(any, pads)):
-            x = keras.ops.pad(x, [(0, 0), (0, 0), *pads] if first else [(0, 0), *pads, (0, 0)])
+            x = backend.pad(x, [(0, 0), (0, 0), *pads] if first else [(0, 0), *pads, (0, 0)])
         return self.leave(conv_norm(x, self.conv, None, training))
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:

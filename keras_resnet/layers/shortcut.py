@@ -115,7 +115,7 @@ class Shortcut(ConfiguredLayer):
         if self.pools:
             if self.strides == 1:  # dilated: as timm has it, the zeros beyond the last row and column count
                 first = self.inner_format == "channels_first"
-                x = keras.ops.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)) if first else ((0, 0), (0, 1), (0, 1), (0, 0)))
+                x = backend.pad(x, ((0, 0), (0, 0), (0, 1), (0, 1)) if first else ((0, 0), (0, 1), (0, 1), (0, 0)))
             x = backend.average_pool2d(x, (2, 2), (self.strides,) * 2, "valid" if self.strides == 1 else "same", self.inner_format)
         return conv_norm(x, self.conv_layer, self.norm_layer, training)
 
@@ -128,7 +128,7 @@ class Shortcut(ConfiguredLayer):
         before = self.new_channels // 2 if self.zero_padding == "both" else 0
         pads = [(0, 0)] * 4
         pads[1 if first else 3] = (before, self.new_channels - before)
-        return keras.ops.pad(x, pads)
+        return backend.pad(x, pads)
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         windows, strides = (1, 1), (self.strides, self.strides)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -13,11 +12,12 @@ from keras_resnet.learning.augmentation.crops import RandomResizedCrop
 from keras_resnet.learning.augmentation.draws import Draws, seed_of
 from keras_resnet.learning.augmentation.layer import Augmentation
 from keras_resnet.learning.augmentation.mix import Mix
+from keras_resnet.learning.counted_epochs import CountedEpochs
 from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.learning.sampler import Sampler
 
 
-class Batches(keras.utils.PyDataset):
+class Batches(CountedEpochs):
     """Batches of pictures and classes, augmented anew each epoch.
 
     ```python
@@ -67,14 +67,13 @@ class Batches(keras.utils.PyDataset):
         self.sampler = Sampler(len(images), batch_size, repeats, shuffle, seed, drop_remainder)
         self._order = self.sampler.order(0)
         self._changed = compiled(self._change)
-        self._taken = -1  # batches since an epoch began
         self.any_size = False  # whether sizes will change
 
     def __len__(self) -> int:
         return len(self.sampler) - empty_last(self.sampler.count, self.sampler.batch_size, self.sampler.drop_remainder, self.part)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        self._taken += self._taken >= 0
+        self._count(index)
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         size = self.sampler.batch_size
@@ -90,15 +89,10 @@ class Batches(keras.utils.PyDataset):
             changed = ops.pad(changed, ((0, 0), (0, 1), (0, 1), (0, 0)))
         return changed, labels
 
-    def on_epoch_begin(self) -> None:
-        """Keras calls it."""
-        self._taken = 0
-
-    def on_epoch_end(self) -> None:
-        """Goes on to the next epoch. Keras calls it, also after the batch or two that it takes to see their shapes."""
-        if self._taken >= min(2, len(self)):
-            self.go_to(self.sampler.epoch + 1)
-        self._taken = -1
+    @property
+    def epoch_now(self) -> int:
+        """The epoch that batches are of."""
+        return self.sampler.epoch
 
     def go_to(self, epoch: int) -> None:
         """Makes this epoch the next one: of a run that is resumed, `fit`'s `initial_epoch`."""

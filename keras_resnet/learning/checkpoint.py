@@ -13,6 +13,7 @@ import keras
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
+from keras_resnet.weights.whole_files import swept
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Checkpoint(keras.callbacks.Callback):
         parts: what else goes on from where it was; see `save_checkpoint`.
         write: whether this process writes; of several that train together one does, and all restore.
 
-    `save(epoch)` writes one at any other moment of `fit`.
+    `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is to be
+    set to the batches that were complete.
 
     Raises:
         ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
@@ -150,7 +152,7 @@ class Checkpoint(keras.callbacks.Callback):
             mode = "min" if monitor is None or "loss" in monitor or "error" in monitor else "max"
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
         self.parts, self.write = dict(parts or {}), bool(write)
-        self.epoch = 0
+        self.epoch, self.before = 0, 0
         self.last: CheckpointRecord | None = None
         if every != "epoch":  # set only then: Keras waits for the device after each batch for the sake of this method
             self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
@@ -158,7 +160,7 @@ class Checkpoint(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> int:
         """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
         if self.write:
-            files.swept(self.folder)
+            swept(self.folder)
         self.last = restore_checkpoint(self.folder, model, self.parts)
         for path in files.listed(self.folder) if self.write else ():
             if self.last is None or path == self.last.path:
@@ -189,11 +191,15 @@ class Checkpoint(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.monitor is not None and self.monitor not in (logs or {}):
             raise ValueError(f"`monitor` names none of the logs {sorted(logs or {})}. Received: monitor={self.monitor!r}.")
+        self.before = 0
         self.save(epoch + 1, 0, logs)
 
     def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if (batch + 1) % int(self.every) == 0:
-            self.save(self.epoch, batch + 1, {name: value for name, value in (logs or {}).items() if name != self.monitor})
+        values = {name: float(value) for name, value in (logs or {}).items() if name != self.monitor}
+        # Behind the last batch validation is still to come, whose end writes one; and of a loss that is no number a guard says more.
+        last = batch + 1 == (self.params or {}).get("steps")
+        if (self.before + batch + 1) % int(self.every) == 0 and not last and math.isfinite(values.get("loss", 0.0)):
+            self.save(self.epoch, self.before + batch + 1, values)
 
     def _thin(self) -> None:
         found = files.listed(self.folder)

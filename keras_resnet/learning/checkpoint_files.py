@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 
+from keras_resnet.weights.whole_files import settle, staged
+
 TENSORS, PAGE = "state.safetensors", "checkpoint.json"
 FORMAT = 1
 _NAME = re.compile(r"step_(\d{9,})(?:_(\d+))?")  # the second number of a second one at the same step
@@ -37,7 +39,7 @@ def write(folder: pathlib.Path, step: int, arrays: dict[str, np.ndarray], page: 
     Raises:
         OSError: if it cannot be written, as on a full disk; what is there stays as it is.
     """
-    name, place = f"step_{step:09d}", folder / f".writing-{os.getpid()}-{secrets.token_hex(4)}"
+    name, place = f"step_{step:09d}", staged(folder)
     target = next(path for i in itertools.count() for path in [folder / (f"{name}_{i}" if i else name)] if not path.exists())
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -45,9 +47,9 @@ def write(folder: pathlib.Path, step: int, arrays: dict[str, np.ndarray], page: 
         page = {**page, "format": FORMAT, "sha256": _written(place / TENSORS, lambda take: _tensors(arrays, take))}
         page = {**page, "digest": _digest(page)}
         _written(place / PAGE, lambda take: take(json.dumps(page, indent=1).encode()))
-        _settle(place)
+        settle(place)
         os.rename(place, target)
-        _settle(folder)
+        settle(folder)
     except OSError as error:
         shutil.rmtree(place, ignore_errors=True)
         raise OSError(
@@ -93,24 +95,6 @@ def remove(path: pathlib.Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
 
 
-def swept(folder: pathlib.Path) -> None:
-    """Removes what processes that were killed left behind: halves of checkpoints that were being written or removed."""
-    for path in folder.glob(".[wr]*ing-*-*"):
-        process = path.name.split("-")[1]
-        if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
-
-
 def _tensors(arrays: dict[str, np.ndarray], take: Callable[[bytes], Any]) -> None:
     """The safetensors format, array by array: its own writer holds the whole file in memory, or maps it, which a full disk kills."""
     header, start = {}, 0
@@ -137,16 +121,6 @@ def _written(path: pathlib.Path, write_to: Callable[[Callable[[bytes], Any]], An
         file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
-
-
-def _settle(folder: pathlib.Path) -> None:
-    """Brings the names in a folder down to the disk, where the system can."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _digest(page: dict) -> str:

@@ -6,10 +6,10 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from keras_resnet.layers.configured import check_count, check_flag
+from keras_resnet.learning.counted_epochs import CountedEpochs
 from keras_resnet.learning.pair_shapes import check_labels, check_pair, generator
 from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.vision import pillow_pictures
@@ -18,7 +18,7 @@ from keras_resnet.vision.host_arrays import as_host_array
 NARROW = {"float64": "float32", "uint16": "int32", "uint32": "int32", "int64": "int32", "bool": "uint8"}  # what every backend takes
 
 
-class Pairs(keras.utils.PyDataset):
+class Pairs(CountedEpochs):
     """Batches of pictures with their masks, augmented anew each epoch: `model.fit(Pairs(images, masks, augment))`.
 
     ```python
@@ -97,6 +97,7 @@ class Pairs(keras.utils.PyDataset):
         return -(-count // self.batch_size) - empty_last(count, self.batch_size, False, self.part)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        self._count(index)
         places = part_of(self._order[index * self.batch_size : (index + 1) * self.batch_size], self.part)
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
@@ -114,9 +115,16 @@ class Pairs(keras.utils.PyDataset):
             images, masks = self.mix(images, masks, seed=(self.seed, self.epoch, index, 1 + self.part[0]))
         return _narrow(images), _narrow(masks)
 
-    def on_epoch_end(self) -> None:
-        """Goes on to other augmentations and, with `shuffle`, to another order. Keras calls it."""
-        self.epoch += 1
+    @property
+    def epoch_now(self) -> int:
+        """The epoch that batches are of."""
+        return self.epoch
+
+    def go_to(self, epoch: int) -> None:
+        """Makes this epoch the next one, with its augmentations and, with `shuffle`, its order: of a resumed run, `initial_epoch`."""
+        if epoch != 0:
+            check_count("epoch", epoch)
+        self.epoch = int(epoch)
         self._order = self._shuffled()
 
     def _shuffled(self) -> np.ndarray:

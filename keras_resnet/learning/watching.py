@@ -13,10 +13,11 @@ from keras_resnet.learning.training_state import step_of
 
 
 class TerminateOnNonFinite(keras.callbacks.Callback):
-    """Ends `fit` at the first loss that is infinite or not a number: `callbacks=[TerminateOnNonFinite(checkpoint)]`.
+    """Ends `fit` at the first loss that is infinite or not a number: `callbacks=[TerminateOnNonFinite(checkpoint), checkpoint]`.
 
-    The error says step, epoch and batch, and which examples were in it. Keras's `TerminateOnNaN` only stops, with the broken weights.
-    Keras waits for the device after each batch for the sake of it.
+    The error says step, epoch and batch, and which examples were in it. Keras's `TerminateOnNaN` only stops, with the broken weights. The
+    training does not wait for the device: Keras reads the losses in threads beside it, and the error comes some batches later. It stands
+    in front of the checkpoint, so that none is written in between.
 
     Args:
         checkpoint: the `Checkpoint` whose last one is put back into the model, or `None` to leave it as it is.
@@ -27,6 +28,8 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
         ValueError: at an argument outside what is listed.
     """
 
+    async_safe = True  # to Keras: `on_train_batch_end` may run beside the training
+
     def __init__(self, checkpoint: Checkpoint | None = None, sampler: Sampler | None = None):
         super().__init__()
         if not isinstance(checkpoint, (Checkpoint, type(None))) or not isinstance(sampler, (Sampler, type(None))):
@@ -35,16 +38,30 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
                 f"Received: checkpoint={type(checkpoint).__name__}, sampler={type(sampler).__name__}."
             )
         self.checkpoint, self.sampler, self.epoch = checkpoint, sampler, 0
+        self._before = 0  # steps
+        self._wrong: list[tuple[int, float]] = []  # batches of this epoch, and their losses; appended to by threads
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
+        self.epoch, self._before, self._wrong = epoch, step_of(self.model), []
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
-        if math.isfinite(loss):
+        if not math.isfinite(loss):
+            self._wrong.append((batch, loss))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._end()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        """Raises if there was such a loss. In the thread of the training, as weights are put back."""
+        if not self._wrong:
             return
-        step = step_of(self.model)
-        said = f"The loss is {loss} at step {step}, batch {batch} of epoch {self.epoch}"
+        batch, loss = min(self._wrong)
+        batches = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
+        said = f"The loss is {loss} at step {self._before + (batch + 1) // batches}, batch {batch} of epoch {self.epoch}"
         if self.sampler is not None:
             size = self.sampler.batch_size
             said += f", of the examples {self.sampler.order(self.epoch)[batch * size : (batch + 1) * size].tolist()}"

@@ -153,12 +153,30 @@ class Network(keras.Model):
         y, sample_weight = for_each_output("y", y, y_pred), for_each_output("sample_weight", sample_weight, y_pred)
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
+    def make_train_function(self, force: bool = False) -> Any:
+        """On PyTorch `jit_compile=True` compiles forward pass and loss, where Keras compiles the whole step in many pieces."""
+        made = getattr(self, "train_function", None) is not None and not force
+        super().make_train_function(force)
+        if not made and self.jit_compile and backend.compiled_step is not None and type(self).train_step is Network.train_step:
+            step = backend.compiled_step(self)
+
+            def train_function(data: Any) -> Any:
+                self._lay_out()
+                return step(data[0])
+
+            self.train_function = train_function
+        return self.train_function
+
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
+        self._lay_out()
+        return super().train_step(*args, **kwargs)
+
+    def _lay_out(self) -> None:
+        """Once for an optimizer, when it has its variables."""
         laid_out = getattr(self, "_laid_out", lambda: None)()
         if self.optimizer is not None and self.optimizer.built and self.optimizer is not laid_out:
             backend.prepare_optimizer(self.optimizer, self.trainable_variables)
             self._laid_out = weakref.ref(self.optimizer)
-        return super().train_step(*args, **kwargs)
 
 
 def keeping_values(model: keras.Model, method: Callable, *args: Any, **kwargs: Any) -> Any:

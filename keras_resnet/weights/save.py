@@ -2,8 +2,6 @@
 
 import os
 import pathlib
-import secrets
-from collections.abc import Callable
 
 import h5py
 import keras
@@ -13,6 +11,7 @@ import safetensors.numpy
 from keras_resnet.layers import Residual
 from keras_resnet.layers.configured import check_choice
 from keras_resnet.weights import keras_names, peer_networks, read_pickle, rename, torch_names
+from keras_resnet.weights.whole_files import written
 
 SUFFIXES = {"timm": (".safetensors", ".pth"), "torchvision": (".pth", ".safetensors"), "keras": (".h5",)}
 
@@ -47,27 +46,13 @@ def save_weights(model: keras.Model, path: str | os.PathLike, layout: str = "tim
         raise ValueError(f"`path` is a folder, and must be that of a file. Received: path={str(path)!r}.")
     if layout == "keras":
         arrays = _keras_arrays(model)
-        _written(path, lambda place: _write_h5(place, arrays))
+        written(path, lambda place: _write_h5(place, arrays))
         return
     state = _state_dict(model, layout)
     if path.suffix.lower() == ".pth":
-        _written(path, lambda place: read_pickle.write(place, state))
+        written(path, lambda place: read_pickle.write(place, state))
     else:
-        _written(path, lambda place: safetensors.numpy.save_file(state, place))
-
-
-def _written(path: pathlib.Path, write: Callable[[str], None]) -> None:
-    """`write` into a new file beside `path`, which takes its place when it is complete."""
-    place = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
-    try:
-        os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))  # with the permissions of any file that is made here
-        write(os.fspath(place))
-        with open(place, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(place, path)
-    except BaseException:
-        place.unlink(missing_ok=True)
-        raise
+        written(path, lambda place: safetensors.numpy.save_file(state, place))
 
 
 def _array(slot: rename.Slot) -> np.ndarray:

@@ -50,7 +50,7 @@ def test_batches_hold_each_pair_once():
     places = [int(np.flatnonzero((images == one).all(axis=(1, 2, 3)))[0]) for one in new]
     assert np.bincount(places).tolist() == [3] * 5
     assert np.array_equal(new_masks, masks[places])
-    shuffled.on_epoch_end()
+    shuffled.go_to(1)
     assert not np.array_equal(everything(shuffled)[0], new)
     with pytest.raises(IndexError):
         pairs[3]
@@ -84,7 +84,7 @@ def test_augmentation_depends_on_seed_epoch_and_pair_alone():
     expected = [augment(image, mask, seed=(1, 0, i)) for i, (image, mask) in enumerate(zip(images, masks))]
     assert np.array_equal(everything(first)[0], np.stack([image for image, _ in expected]))
     assert np.array_equal(first[2][0], second[2][0])  # in another order
-    second.on_epoch_end()
+    second.go_to(1)
     assert not np.array_equal(everything(first)[0], everything(second)[0])
     assert not np.array_equal(everything(first)[0], everything(Pairs(images, masks, augment, 2, shuffle=False, seed=2))[0])
 
@@ -168,3 +168,15 @@ def test_errors_of_files_name_them(files, tmp_path):
         Pairs(images, [masks[0], wrong, *masks[2:]])
     with pytest.raises(ValueError, match=r"colours.*|of pair 0.*colours"):
         Pairs(images, images)[0]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_epoch_counts_only_when_it_is_over(workers):
+    """Keras takes a batch before the first one, of which it sees the shapes, and with several workers fills their queue."""
+    images, masks = data(40)
+    pairs, seen = Pairs(images, masks, batch_size=2, workers=workers, max_queue_size=4), []
+    chain = keras.Sequential([keras.Input((16, 12, 3)), keras.layers.Conv2D(3, 1)])
+    chain.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    look = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: seen.append(pairs.epoch))
+    chain.fit(pairs, epochs=3, shuffle=False, verbose=0, callbacks=[look])
+    assert (seen, pairs.epoch) == ([0, 1, 2], 3)

@@ -76,13 +76,15 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(tmp_path, monkeypatc
     words = ("--set", "optimizer.average=0.8", "--set", "schedule.warm_up=0.5", "--set", "epochs=3")
     assert go(tmp_path / "straight", *words) == 0
 
-    def terminated(self, epoch, logs=None):
-        self.epoch = epoch
-        if epoch == 1:
+    begun = callbacks.StopOnSignal.on_train_batch_begin
+
+    def terminated(self, batch, logs=None):
+        if self.epoch == batch == 1:
             signal.raise_signal(signal.SIGTERM)
+        begun(self, batch, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.StopOnSignal, "on_epoch_begin", terminated)
+        patch.setattr(callbacks.StopOnSignal, "on_train_batch_begin", terminated)
         before = signal.getsignal(signal.SIGTERM)
         assert go(tmp_path / "stopped", *words) == 143
         assert signal.getsignal(signal.SIGTERM) is before

@@ -5,11 +5,12 @@ import math
 import os
 import pathlib
 import threading
+import warnings
 from typing import Any
 
 import numpy as np
 
-from keras_resnet_cli.pictures import open_picture
+from keras_resnet_cli.pictures import read_picture
 from training.data.dataset import Dataset, Part, split
 from training.recipe import Augmentation, Data
 
@@ -50,7 +51,8 @@ class Pictures:
     """Pictures of files by their indices, `(n, size, size, 3)` in uint8, opened by a pool of threads.
 
     With a seed each is a random part of the file's, mirrored or not, which depends on seed, epoch and index alone; without one the middle.
-    In the place of a picture that cannot be read comes the next that can, whose number `places` says. `unread` says which, and why.
+    In the place of a picture that cannot be read comes the next that can, whose number `places` says. `unread` says which, and why, and
+    `unopened` how many nobody has asked for yet, of which it is not known. Both are a part of checkpoints.
 
     Args:
         paths: of the files.
@@ -75,8 +77,11 @@ class Pictures:
         self.paths, self.size, self.seed, self.area, self.flip, self.keep, self.stop = paths, size, seed, area, flip, keep, stop
         self.epoch = 0
         self.unread: dict[str, str] = {}
+        self._met = np.zeros(len(paths), bool)
         self._instead: dict[int, int] = {}
         self._lock = threading.Lock()
+        # Each of Pillow's, at odd pictures, and not for the length of a call: there are threads.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         self._pool = concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1))  # Pillow decodes without Python's lock
 
     def __len__(self) -> int:
@@ -93,6 +98,24 @@ class Pictures:
     def go_to(self, epoch: int) -> None:
         """Makes the random parts those of this epoch."""
         self.epoch = epoch
+
+    @property
+    def unopened(self) -> int:
+        """How many pictures nobody has asked for yet."""
+        return int(len(self.paths) - self._met.sum())
+
+    def state(self) -> dict:
+        """Which were asked for, and which of them could not be read."""
+        with self._lock:
+            return {"count": len(self.paths), "unread": dict(self.unread), "met": np.packbits(self._met)}
+
+    def set_state(self, state: dict) -> None:
+        """Goes on from a state; raises a `ValueError` if it is one of another number of pictures."""
+        if state.get("count") != len(self.paths):
+            raise ValueError(f"The run was begun with {state.get('count')} pictures, and now there are {len(self.paths)}.")
+        self._met |= np.unpackbits(state["met"], count=len(self.paths)).astype(bool)
+        with self._lock:
+            self.unread.update(state["unread"])
 
     def places(self, indices: np.ndarray) -> np.ndarray:
         """Which pictures came for these indices."""
@@ -116,10 +139,11 @@ class Pictures:
         for place in range(index, index + len(self.paths)):
             place %= len(self.paths)
             path = self.paths[place]
+            self._met[place] = True
             if path in self.unread:
                 continue
             try:
-                picture = open_picture(path)
+                picture = read_picture(path)
             except (ValueError, OSError) as error:
                 if self.stop:
                     raise ValueError(f"{error} It was not to be passed over (--stop-at-damaged).") from error

@@ -17,7 +17,9 @@ def endless(batches: Any, whole: int, first: int) -> Iterator[Any]:
     """
     epoch, index = divmod(first, whole)
     while True:
-        _go_to(batches, epoch)
+        batches.go_to(epoch)
+        if hasattr(batches.images, "go_to"):
+            batches.images.go_to(epoch)
         for place in range(index, whole):
             yield batches[place]
         epoch, index = epoch + 1, 0
@@ -58,13 +60,3 @@ def ahead(iterator: Iterator[Any], count: int = 2) -> Iterator[Iterator[Any]]:
     finally:
         over.set()
         thread.join()
-
-
-def _go_to(batches: Any, epoch: int) -> None:
-    if hasattr(batches, "go_to"):
-        batches.go_to(epoch)
-    else:  # of Pairs, which go on by one
-        batches.epoch = epoch - 1
-        batches.on_epoch_end()
-    if hasattr(batches.images, "go_to"):
-        batches.images.go_to(epoch)

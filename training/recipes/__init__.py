@@ -17,6 +17,7 @@ from training.recipes import (
     small_preresnet,
     small_resnet,
     small_resnet18,
+    small_short,
     small_wide,
 )
 
@@ -26,6 +27,7 @@ RECIPES: dict[str, Recipe] = {
     **small_wide.RECIPES,
     **small_densenet.RECIPES,
     **small_resnet18.RECIPES,
+    **small_short.RECIPES,
     **imagenet_resnet50.RECIPES,
     **imagenet_resnet50_torchvision.RECIPES,
     **imagenet_resnet50_strikes_back.RECIPES,

@@ -70,7 +70,8 @@ def _finish(model: keras.Model, validation: Any, found: Dataset, folder: pathlib
         np.add.at(counts, (found.test.labels[place : place + len(read)], read), 1)
         place += len(read)
     unread = {**getattr(found.train.images, "unread", {}), **getattr(found.test.images, "unread", {})}
-    return {"accuracy": float(np.trace(counts) / counts.sum()), "confusion": counts.tolist(), "classes": found.names, "unread": unread}
+    said = {"unread": unread, "unopened": getattr(found.train.images, "unopened", 0)}
+    return {"accuracy": float(np.trace(counts) / counts.sum()), "confusion": counts.tolist(), "classes": found.names, **said}
 
 
 def _saved(recipe: Recipe, model: keras.Model) -> keras.Model:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_resnet import learning
 from keras_resnet.diffusion import Diffusion
+from keras_resnet.weights.whole_files import written
 from training.data.dataset import Dataset
 from training.data.prepared import changes
 from training.optimization import network
@@ -56,5 +57,5 @@ def _finish(model: Diffusion, recipe: Recipe, steps: int, folder: pathlib.Path, 
     size, channels = values.shape[1], values.shape[-1]
     values = np.clip(np.nan_to_num(values) * recipe.data.deviation + recipe.data.mean, 0, 255).round().astype("uint8")
     grid = values.reshape(4, 4, size, size, channels).transpose(0, 2, 1, 3, 4).reshape(4 * size, 4 * size, channels)
-    Image.fromarray(grid[..., 0] if channels == 1 else grid[..., :3]).save(folder / "samples.png")
+    written(folder / "samples.png", Image.fromarray(grid[..., 0] if channels == 1 else grid[..., :3]).save)
     return {"samples": "samples.png", "unread": unread}

@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet import backend
 from keras_resnet.layers.configured import check_choice, check_flag
 from keras_resnet.learning.losses.dense_loss import DenseLoss, share
 from keras_resnet.learning.losses.masks import Pixels
@@ -93,7 +94,7 @@ class Lovasz(DenseLoss):
         lost = 1 - share(kept, union)
         # Nothing is lost before the first pixel; a class that has neither pixels nor a union loses nothing at all.
         lost = keras.ops.where(union > 0, lost, 0)
-        return lost - keras.ops.pad(lost[:, :-1], [(0, 0), (1, 0), (0, 0)])
+        return lost - backend.pad(lost[:, :-1], [(0, 0), (1, 0), (0, 0)])
 
     def flat(self, values: Any) -> Any:
         """`(1 or n, pixels, channels)`."""

@@ -1,0 +1,128 @@
+"""Pictures as they lie in folders: what can be read is read as it is meant, and of the rest each is named with the reason."""
+
+import json
+import os
+import pathlib
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from training.__main__ import main
+from training.data.picture_folders import Pictures
+
+SIDE = 24
+RAMP = np.repeat(np.linspace(0, 255, SIDE).astype("uint8")[None], SIDE, 0)  # darkest on the left
+WHOLE = Image.fromarray(np.dstack([RAMP] * 3))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def bomb(path: pathlib.Path) -> None:
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 9999)) + chunk(b"IEND", b""))
+
+
+def truncated(path: pathlib.Path) -> None:
+    WHOLE.save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+
+
+def renamed(path: pathlib.Path) -> None:
+    WHOLE.save(path.with_suffix(".png"))
+    path.with_suffix(".png").rename(path)
+
+
+def animated(path: pathlib.Path) -> None:
+    WHOLE.save(path, save_all=True, append_images=[Image.new("RGB", WHOLE.size)], **({"lossless": True} if path.suffix == ".webp" else {}))
+
+
+def turned(path: pathlib.Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # its top is on the right
+    WHOLE.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+
+
+READ = {
+    "cmyk.jpg": lambda path: WHOLE.convert("CMYK").save(path, quality=95),
+    "sixteen.png": lambda path: Image.fromarray(RAMP.astype("uint16") * 257).save(path),
+    "animated.gif": animated,
+    "animated.webp": animated,
+    "wrong_suffix.jpg": renamed,
+    "turned.jpg": turned,
+    "transparent.png": lambda path: WHOLE.quantize().save(path, transparency=bytes(256)),
+    "alpha.png": lambda path: WHOLE.convert("LA").save(path),
+    "grey.tif": lambda path: WHOLE.convert("L").save(path),
+    "one_bit.png": lambda path: Image.fromarray(RAMP > 127).save(path),
+}
+UNREAD = {
+    "truncated.jpg": (truncated, "cannot be read"),
+    "zero.png": (lambda path: path.write_bytes(b""), "is no picture of a kind"),
+    "text.jpg": (lambda path: path.write_text("hello"), "is no picture of a kind"),
+    "bomb.png": (bomb, "more than 134,217,728 pixels"),
+    "folder.jpg": (lambda path: path.mkdir(), "is a folder"),
+    "link.png": (lambda path: path.symlink_to(path.with_name("nowhere")), "There is no picture at"),
+    "pipe.png": (os.mkfifo, "is no file"),
+    "float.tif": (lambda path: Image.fromarray(RAMP.astype("float32")).save(path), "whose range is known"),
+}
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_can_be_read_is_read_as_it_is_meant(name, tmp_path):
+    READ[name](tmp_path / name)
+    pictures = Pictures([str(tmp_path / name)], SIDE)
+    read = pictures[np.array([0])][0].astype(int)
+    assert pictures.unread == {}
+    expected = 255 * (RAMP > 127) if name == "one_bit.png" else RAMP
+    assert np.abs(read - expected[..., None].astype(int)).mean() < 6  # JPEG's and palettes' own errors
+
+
+def test_a_hundred_odd_ones_of_a_thousand(tmp_path, capsys):
+    data = tmp_path / "data"
+    for label in range(2):
+        (data / str(label)).mkdir(parents=True)
+        for number in range(450):
+            Image.new("RGB", (12, 10 + number % 5), (100 * label + number % 50,) * 3).save(data / str(label) / f"{number}.jpg")
+    makers = {**READ, **{name: make for name, (make, _) in UNREAD.items()}}
+    names, reasons = list(makers), {}
+    for number in range(100):
+        name = names[number % len(names)]
+        path = data / str(number % 2) / f"odd{number}_{name}"
+        makers[name](path)
+        if name in UNREAD:
+            reasons[str(path)] = UNREAD[name][1]
+    words = ["imagenet_resnet50", "--quick", "--data", str(data), "--set", "data.classes=2", "--set", "steps=none"]
+    assert main([*words, "--set", "batch=25", "--out", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    unread = json.loads((tmp_path / "run" / "result.json").read_text())["unread"]
+    assert unread.keys() == reasons.keys()
+    assert len(reasons) == 40
+    for path, reason in reasons.items():
+        assert reason in unread[path]
+        assert f"passed over: {path}: " in said
+    assert f"Pictures that could not be read: {len(reasons)}." in said
+    # By the switch the first of them ends the run, before anything is written if it is one to test on.
+    assert main([*words, "--out", str(tmp_path / "strict"), "--stop-at-damaged"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("error:") == 1
+    assert "It was not to be passed over (--stop-at-damaged)" in error
+
+
+def test_what_was_not_read_is_known_after_a_resume(tmp_path):
+    for number in range(6):
+        WHOLE.save(tmp_path / f"{number}.png")
+    truncated(tmp_path / "2.png")
+    paths = sorted(map(str, tmp_path.iterdir()))
+    first, second = Pictures(paths, SIDE), Pictures(paths, SIDE)
+    first[np.array([1, 2])]
+    assert list(first.unread) == [paths[2]]
+    assert first.unopened == 3  # in the place of one came its neighbour
+    second.set_state(first.state())
+    assert (second.unread, second.unopened) == (first.unread, 3)
+    with pytest.raises(ValueError, match="begun with 6 pictures, and now there are 5"):
+        Pictures(paths[:5], SIDE).set_state(first.state())

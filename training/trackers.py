@@ -1,0 +1,83 @@
+"""Where a run's curves go besides its log: TensorBoard, and Weights & Biases for who has an account. Both are imported when asked for."""
+
+import importlib.util
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from training.run_folder import TRACKERS
+
+# Takes epochs that are complete, and their numbers by name.
+Tracker = Callable[[int, dict[str, float]], None]
+
+
+def check(names: Sequence[str]) -> None:
+    """Raises `ValueError` unless these are trackers that are installed."""
+    for name in names:
+        if name not in TRACKERS:
+            raise ValueError(f"A run is tracked by {' or '.join(map(repr, TRACKERS))}. Received: {name!r}.")
+        if importlib.util.find_spec(name) is None:
+            raise ValueError(f"--track {name} needs the package {name}, which is not installed: `pip install {name}`.")
+
+
+class Track(keras.callbacks.Callback):
+    """Passes the numbers of each epoch on to trackers: `Track(folder, ["tensorboard"], "fashion_resnet20", {"epochs": 7})`.
+
+    TensorBoard's files are in `folder/tensorboard`, whose writer needs no TensorFlow. Weights & Biases gets a run of the folder's name in
+    the project `keras_resnet`, which a resumed run goes on with; `WANDB_MODE=offline` keeps it in `folder/wandb`.
+
+    Args:
+        folder: of the run.
+        names: of trackers, as `check` allows them.
+        recipe: its name.
+        config: plain values that the run is made of.
+    """
+
+    def __init__(self, folder: pathlib.Path, names: Sequence[str], recipe: str, config: dict[str, Any]):
+        super().__init__()
+        self.folder, self.names, self.recipe, self.config = folder, tuple(names), recipe, config
+        self._open: list[tuple[Tracker, Callable[[], None]]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        makers = {"tensorboard": self._tensorboard, "wandb": self._wandb}
+        self._open = [makers[name]() for name in self.names]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row = {"learning_rate": rate, **{name: float(value) for name, value in (logs or {}).items()}}
+        for write, _ in self._open:
+            write(epoch + 1, row)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends them, also of a training that raised."""
+        for _, close in self._open:
+            close()
+        self._open = []
+
+    def _tensorboard(self) -> tuple[Tracker, Callable[[], None]]:
+        from tensorboard.summary import Writer
+
+        writer = Writer(str(self.folder / "tensorboard"))
+
+        def write(step: int, row: dict[str, float]) -> None:
+            for name, value in row.items():
+                # Its own way to show both curves in one picture.
+                tag = f"{name.removeprefix('val_')}/test" if name.startswith("val_") else f"{name}/train"
+                writer.add_scalar(tag, value, step)
+            writer.flush()
+
+        return write, writer.close
+
+    def _wandb(self) -> tuple[Tracker, Callable[[], None]]:
+        import wandb
+
+        name = self.folder.resolve().name
+        made = wandb.init(
+            project="keras_resnet", name=name, id=name, resume="allow", group=self.recipe, dir=str(self.folder), config=self.config
+        )
+        return (lambda step, row: made.log(row, step=step)), made.finish
