@@ -31,7 +31,7 @@ def together(recipe: Recipe) -> Iterator[learning.Replicas]:
 
 
 def of_all(replicas: learning.Replicas, make: Callable[[], Made]) -> Made:
-    """What `make` gives, if it does so on every process: else none goes on.
+    """What `make` gives, if it does so on every process: else none goes on. Without it the others would wait for one that is no more.
 
     Raises:
         ValueError: if it failed on another; what it raises here.

@@ -48,15 +48,19 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         Stopped: at SIGTERM, behind a checkpoint.
     """
     with distributed.together(checked(recipe)) as replicas:
+        distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
         task = distributed.of_all(replicas, lambda: _started(recipe, where, folder, replicas))
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
-def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
+def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> None:
     if folder.exists() and replicas.is_first:
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
     check_values(where, "where.")
     trackers.check(where.track)
+
+
+def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
     task = _prepared(recipe, where, replicas)
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
     if replicas.is_first:
@@ -131,13 +135,13 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
                 task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
             jit = "auto" if where.jit is None else where.jit
             task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
-        replicas.adopt(task.model)
     finally:
         keras.config.set_dtype_policy(before)
     return task
 
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
+    replicas.adopt(task.model)
     with distributed.place(replicas, folder) as own:
         return _trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
 
