@@ -85,6 +85,9 @@ class Engine:
                 "train on PyTorch or JAX."
             )
         self.model = model
+        if not optimizer.built:  # now, as a checkpoint is restored outside of the scope
+            with self.strategy.scope():
+                optimizer.build(model.trainable_variables)
         predict = model.predict_on_batch
 
         def predict_on_batch(x: Any) -> Any:
@@ -119,8 +122,6 @@ class Engine:
             self.model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
             self.model.compute_metrics(x, y, y_pred, sample_weight)
             self.model.reset_metrics()
-            if not self.model.optimizer.built:
-                self.model.optimizer.build(self.model.trainable_variables)
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so."""

@@ -18,9 +18,11 @@ QUICK = ["fashion_resnet20", "--quick", "--set", "network.settings.depths=1,1,1"
 QUICK += ["--set", "batch=6", "--set", "augmentation.pad=0", "--set", "augmentation.flip=false", "--set", "distribution.timeout=30"]
 
 
-def codes(words, folder: pathlib.Path, name: str) -> list[int]:
-    with Together("training", words, folder / name) as those:
-        return those.codes()
+def ends(words, folder: pathlib.Path, code: int = 0) -> str:
+    """What two processes said, which are to end so."""
+    with Together("training", words, folder) as those:
+        assert those.codes() == [code, code], those.said()
+        return those.said()
 
 
 def weights(folder: pathlib.Path) -> list[np.ndarray]:
@@ -87,14 +89,13 @@ def test_what_fails_elsewhere_ends_all():
 @pytest.mark.parametrize("recipe", ["segmentation_nnunet2d", "diffusion_ddpm_cifar10", "imagenet_resnet50_a2"])
 def test_other_tasks(recipe, tmp_path):
     words = [recipe, "--quick", "--set", "batch=2", "--set", "augmentation.repeats=1", "--out", str(tmp_path / "run")]
-    assert codes(words, tmp_path, "said") == [0, 0], (tmp_path / "said" / "rank0.txt").read_text()[-3000:]
+    ends(words, tmp_path / "said")
     assert (tmp_path / "run" / "result.json").is_file()
 
 
 @pytest.mark.full
 def test_a_folder_that_exists_ends_both(tmp_path):
-    assert codes([*QUICK, "--out", str(tmp_path)], tmp_path, "said") == [1, 1]
-    assert "exists. Go on with `resume" in (tmp_path / "said" / "rank0.txt").read_text()
+    assert "exists. Go on with `resume" in ends([*QUICK, "--out", str(tmp_path)], tmp_path / "said", 1)
 
 
 def checkpoints(folder: pathlib.Path) -> list[str]:
@@ -114,7 +115,7 @@ def test_one_that_dies_ends_the_others(tmp_path):
     config = json.loads((folder / "config.json").read_text())
     config["recipe"]["epochs"] = int(callbacks.rows(folder / "log.csv")[-1]["epoch"]) + 2
     (folder / "config.json").write_text(json.dumps(config))
-    assert codes(["resume", str(folder)], tmp_path, "again") == [0, 0], (tmp_path / "again" / "rank0.txt").read_text()[-3000:]
+    ends(["resume", str(folder)], tmp_path / "again")
     assert (folder / "result.json").is_file()
 
 
@@ -128,7 +129,7 @@ def test_both_stop_where_one_is_asked_to(tmp_path):
         assert those.codes() == [143, 143], those.said()
         assert "Go on with: python -m training resume" in those.said()
     assert not (folder / "result.json").exists()
-    assert codes(["resume", str(folder)], tmp_path, "again") == [0, 0]
-    assert codes([*words, "--out", str(tmp_path / "straight")], tmp_path, "third") == [0, 0]
+    ends(["resume", str(folder)], tmp_path / "again")
+    ends([*words, "--out", str(tmp_path / "straight")], tmp_path / "third")
     for one, other in zip(weights(folder), weights(tmp_path / "straight"), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
