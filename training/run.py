@@ -192,8 +192,7 @@ def _trained(
         epoch, batch = until, 0
     if not replicas.needed_to_finish:
         return {}
-    with replicas.scope():
-        found = _finished(recipe, own, task, averages, time.perf_counter() - began, replicas.count)
+    found = _finished(recipe, own, task, averages, time.perf_counter() - began, replicas.count)
     return found if replicas.is_first else {}
 
 

@@ -54,7 +54,7 @@ def several(devices: list | None) -> bool:
 class Engine:
     """What `learning.distribute` starts. See there."""
 
-    finishes_together = True
+    finishes_together = False
 
     def __init__(self, timeout: float, devices: list | None = None):
         self.rank, self.processes = 0, 1
@@ -88,13 +88,9 @@ class Engine:
         if not optimizer.built:  # now, as a checkpoint is restored outside of the scope
             with self.strategy.scope():
                 optimizer.build(model.trainable_variables)
-        predict = model.predict_on_batch
-
-        def predict_on_batch(x: Any) -> Any:
-            """Of every replica it comes once."""
-            return keras.tree.map_structure(lambda y: y[: len(_rows(x))], predict(x))
-
-        model.predict_on_batch = predict_on_batch
+        # Keras's gives what each replica makes of the same batch, in two sums over processes that may wait for each other crosswise.
+        answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+        model.predict_on_batch = lambda x: keras.tree.map_structure(np.asarray, answer(tf.convert_to_tensor(x)))
         # Keras would take the mean of a batch over replicas to see its shapes, which whole numbers and uneven parts do not have.
         model._maybe_symbolic_build = lambda *arguments, **named: None
         if self.processes > 1:  # its means of losses ask for an axis that single numbers do not have

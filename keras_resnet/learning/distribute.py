@@ -114,7 +114,7 @@ class Replicas:
 
     @property
     def needed_to_finish(self) -> bool:
-        """Whether this process takes part in what the model does behind the training: on PyTorch the first one is alone with that."""
+        """Whether this process takes part in what the model does behind the training: but on JAX the first one is alone with that."""
         return self.is_first or (self._engine is not None and self._engine.finishes_together)
 
     @property
