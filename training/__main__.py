@@ -107,6 +107,8 @@ def _run(arguments: argparse.Namespace) -> int:
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
         return 143
+    if not found:  # of several processes the first one says it
+        return 0
     for path, reason in found.get("unread", {}).items():
         print(f"passed over: {path}: {reason}")
     if found.get("unread"):

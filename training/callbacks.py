@@ -5,6 +5,7 @@ import io
 import pathlib
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -72,10 +73,13 @@ class StopOnSignal(keras.callbacks.Callback):
     Args:
         checkpoint: that writes it; it stands before this one among the callbacks.
         before: batches of the first epoch that were complete before this `fit`.
+        agree: whether any of the processes that train together was asked, from whether this one was.
+        every: batches between two times that they agree.
     """
 
-    def __init__(self, checkpoint: Checkpoint, before: int = 0):
+    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool, every: int = 1):
         super().__init__()
+        self.agree, self.every = agree, every
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -92,14 +96,14 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Not behind the batch before, as Keras would wait for the device each time for the sake of that.
-        if self.asked:
+        if batch % self.every == 0 and self.agree(self.asked):
             self.checkpoint.save(self.epoch, self.before + batch)
             self.restore_handlers()
             raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.before = 0
-        if self.asked:  # and the checkpoint is written, by a callback before this one
+        if self.agree(self.asked):  # and the checkpoint is written, by a callback before this one
             self.restore_handlers()
             raise Stopped(f"Stopped behind epoch {epoch + 1}.")
 

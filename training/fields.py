@@ -15,7 +15,7 @@ from training.recipe import Recipe
 
 # Numbers are 0 or more, and these above 0.
 POSITIVE = {"classes", "size", "channels", "deviation", "test_size", "test_crop", "rate", "accumulate", "rand_count", "repeats"}
-POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep", "checkpoint_every"}
+POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep", "checkpoint_every", "timeout"}
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
 AT_MOST_ONE = {"test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"}
 

@@ -86,6 +86,15 @@ class Augmentation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Distribution:
+    """How several devices share the work, where the program is launched on such; `batch` is that of all together."""
+
+    kind: Literal["data", "fsdp", "model"] = "data"  # what is split: each batch. The other two are refused, with the reason
+    sync_norm: bool = False  # whether batch normalization takes its statistics over the whole batch, not over each replica's part
+    timeout: float = 600.0  # seconds after which a process that waits for another gives up
+
+
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """A whole training."""
 
@@ -97,6 +106,7 @@ class Recipe:
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     augmentation: Augmentation = Augmentation()
+    distribution: Distribution = Distribution()
     epochs: int = 164
     steps: int | None = None  # batches that count as an epoch; none: once through the data
     batch: int = 128  # pictures

@@ -16,7 +16,7 @@ import numpy as np
 
 from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
-from training import callbacks, report, run_folder, trackers
+from training import callbacks, distributed, report, run_folder, trackers
 from training.data.find import dataset
 from training.data.stream import fed
 from training.fields import check_values, checked, from_json, to_json
@@ -47,14 +47,25 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         FloatingPointError: at a loss that is not finite.
         Stopped: at SIGTERM, behind a checkpoint.
     """
-    if folder.exists():
+    with distributed.together(checked(recipe)) as replicas:
+        distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
+        task = distributed.of_all(replicas, lambda: _started(recipe, where, folder, replicas))
+        return _fit(recipe, where, folder, task, replicas, verbose)
+
+
+def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> None:
+    if folder.exists() and replicas.is_first:
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
     check_values(where, "where.")
     trackers.check(where.track)
-    task = _prepared(checked(recipe), where)
+
+
+def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
+    task = _prepared(recipe, where, replicas)
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
-    _begun(folder, config)
-    return _fit(recipe, where, folder, task, verbose)
+    if replicas.is_first:
+        _begun(folder, config)
+    return task
 
 
 def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
@@ -68,7 +79,9 @@ def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
     probe = staged(folder)  # before hours of training
     probe.touch()
     probe.unlink()
-    return _fit(recipe, where, folder, _prepared(recipe, where), verbose)
+    with distributed.together(recipe) as replicas:
+        task = distributed.of_all(replicas, lambda: _prepared(recipe, where, replicas))
+        return _fit(recipe, where, folder, task, replicas, verbose)
 
 
 def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
@@ -107,58 +120,68 @@ def _text(values: dict[str, Any]) -> Callable[[str], object]:
     return lambda place: pathlib.Path(place).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-def _prepared(recipe: Recipe, where: Where) -> Task:
+def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
     keras.utils.set_random_seed(recipe.seed)
     policy = recipe.precision if recipe.precision == "float32" else f"mixed_{recipe.precision}"
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
-        if recipe.task == "segmentation":
-            task = segmentation.task(recipe, where.data)
-        elif recipe.task == "diffusion":
-            task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
-        else:
-            task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged))
-        jit = "auto" if where.jit is None else where.jit
-        task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
+        with replicas.scope():
+            if recipe.task == "segmentation":
+                task = segmentation.task(recipe, where.data, replicas)
+            elif recipe.task == "diffusion":
+                task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
+            else:
+                task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
+            jit = "auto" if where.jit is None else where.jit
+            task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
     finally:
         keras.config.set_dtype_policy(before)
     return task
 
 
-def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose: Any) -> dict[str, Any]:
+def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
+    replicas.adopt(task.model)
+    with distributed.place(replicas, folder) as own:
+        return _trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
+
+
+def _trained(
+    recipe: Recipe, where: Where, folder: pathlib.Path, own: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any
+) -> dict[str, Any]:
     steps, began = recipe.steps or task.whole, time.perf_counter()
     averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
     parts: dict[str, Any] = {} if averages is None else {"averages": averages}
     if hasattr(task.batches.images, "set_state"):  # so that what could not be read is known at the end of a run that was resumed
         parts["pictures"] = task.batches.images
-    every = where.checkpoint_every or "epoch"
-    checkpoint = learning.Checkpoint(folder / "checkpoints", every, where.keep, task.monitor, parts=parts)
-    swept(folder)
+    every, first = where.checkpoint_every or "epoch", replicas.is_first
+    checkpoint = learning.Checkpoint(folder / "checkpoints", every, where.keep, task.monitor, parts=parts, write=first)
+    swept(own)
     epoch, batch = checkpoint.restore(task.model), checkpoint.last.batch if checkpoint.last else 0
     epoch, batch = epoch + batch // steps, batch % steps
     while epoch < recipe.epochs:
         # The rest of an epoch that was left is a fit of its own, and its row in the log one of that rest.
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
-        stop, checkpoint.before = callbacks.StopOnSignal(checkpoint, batch), batch
+        stop, checkpoint.before = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas)), batch
         # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
         sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
         guard = learning.TerminateOnNonFinite(checkpoint, sampler)
         # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
-        log = callbacks.Log(folder / LOG, epoch)
+        log = callbacks.Log(own / LOG, epoch)
         called = [callbacks.SameRandomNumbers(), watch, guard, *([averages] if averages else []), log, checkpoint, stop]
-        track = trackers.Track(folder, where.track, recipe.name, dataclasses.asdict(recipe))
-        called += [track] if where.track else []
+        track = trackers.Track(own, where.track, recipe.name, dataclasses.asdict(recipe))
+        called += [track] if where.track and replicas.is_first else []
+        # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
+        waited = None if keras.backend.backend() == "tensorflow" else watch
         with fed(task.batches, task.whole, epoch * steps + batch) as fetched:
             try:
                 task.model.fit(
-                    # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
-                    fetched if keras.backend.backend() == "tensorflow" else watch.watched(fetched),
+                    distributed.fetched(replicas, fetched, waited),
                     steps_per_epoch=steps - batch,
                     initial_epoch=epoch,
                     epochs=until,
-                    validation_data=task.validation,
+                    validation_data=replicas.testing(task.validation),
                     callbacks=called,
                     shuffle=False,
                     verbose=verbose,
@@ -167,10 +190,13 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, verbose
                 stop.restore_handlers()
                 track.close()
         epoch, batch = until, 0
-    return _finished(recipe, folder, task, averages, time.perf_counter() - began)
+    if not replicas.needed_to_finish:
+        return {}
+    found = _finished(recipe, own, task, averages, time.perf_counter() - began, replicas.count)
+    return found if replicas.is_first else {}
 
 
-def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, seconds: float) -> dict[str, Any]:
+def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, seconds: float, count: int) -> dict[str, Any]:
     log = callbacks.rows(folder / LOG)
     with averages.applied(task.model) if averages is not None else contextlib.nullcontext():
         found = task.finish(folder)
@@ -182,6 +208,7 @@ def _finished(recipe: Recipe, folder: pathlib.Path, task: Task, averages: Any, s
         "epochs": recipe.epochs,
         "images_per_second": float(np.median(speeds)) if speeds else None,
         "seconds": seconds,
+        "replicas": count,
         "backend": keras.backend.backend(),
         "keras": keras.__version__,
         "machine": f"{platform.machine()}, {platform.system()}",

@@ -11,6 +11,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from keras_resnet.backend import doubling, geometry, reference, volumes
+from keras_resnet.backend import replicas as replicas_now
 
 
 def _on_cpu() -> bool:
@@ -179,9 +180,17 @@ def batch_norm_training(
 
     Squares are taken around one of the channel's own numbers, so that a mean far from zero costs no digits.
     """
+    if replicas_now.current.apart:
+        return _batch_norm_apart(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis % x.ndim, mask)
     if mask is not None or synchronized:
         return reference.batch_norm_training(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, synchronized)
-    axis %= x.ndim
+    mean, variance, unbiased = _statistics(x, axis % x.ndim)
+    _move(moving_mean, moving_variance, mean, unbiased, momentum)
+    return _normalize(x, gamma, beta, mean, variance, epsilon, axis % x.ndim)
+
+
+def _statistics(x, axis):
+    """Mean, biased and unbiased variance of each channel."""
     axes = tuple(i for i in range(x.ndim) if i != axis)
     dtype = jnp.promote_types(x.dtype, jnp.float32)
     first = tuple(slice(None) if i == axis else 0 for i in range(x.ndim))
@@ -189,12 +198,35 @@ def batch_norm_training(
     distance = x.astype(dtype) - reference.channel_shape(centre, x.ndim, axis)
     offset = jnp.mean(distance, axes)
     variance = jnp.maximum(jnp.mean(distance * distance, axes) - offset * offset, 0.0)
-    mean = offset + centre
     count = x.size // x.shape[axis]
-    unbiased = variance * (count / max(count - 1, 1))
+    return offset + centre, variance, variance * (count / max(count - 1, 1))
+
+
+def _move(moving_mean, moving_variance, mean, unbiased, momentum):
     for moving, batch in ((moving_mean, mean), (moving_variance, unbiased)):
         moving.assign(moving.value * momentum + lax.stop_gradient(batch).astype(moving.dtype) * (1.0 - momentum))
-    return _normalize(x, gamma, beta, mean, variance, epsilon, axis)
+
+
+def _batch_norm_apart(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask):
+    """Each replica's part of the batch by itself. JAX sees one batch whose rows lie on the devices in order, so the parts are groups of
+    rows, and nothing of this crosses from one device to another but the mean of the moving statistics.
+    """
+    parts = replicas_now.current.count
+    if x.shape[0] % parts:
+        raise ValueError(f"A batch is divided among {parts} replicas without a rest. Received: {x.shape[0]} examples.")
+
+    def train(x, mask):
+        if mask is None:
+            mean, variance, unbiased = _statistics(x, axis)
+        else:
+            mean, variance, count = reference.batch_statistics(x.astype(_wide(x.dtype)), axis, mask)
+            unbiased = variance * (count / jnp.maximum(count - 1.0, 1.0)).astype(variance.dtype)
+        return _normalize(x, gamma, beta, mean, variance, epsilon, axis), mean, unbiased
+
+    x, mask = (None if one is None else one.reshape(parts, -1, *one.shape[1:]) for one in (x, mask))
+    y, mean, unbiased = jax.vmap(train)(x, mask)
+    _move(moving_mean, moving_variance, mean.mean(0), unbiased.mean(0), momentum)
+    return y.reshape(-1, *y.shape[2:])
 
 
 def batch_norm_inference(x, gamma, beta, mean, variance, epsilon, axis=-1):

@@ -140,17 +140,21 @@ def batch_norm_training(
     mask: Tensor | None = None,
     synchronized: bool = False,
     replicas: int = 1,
+    joined: Callable = lambda *statistics: statistics,
+    averaged: Callable = lambda *statistics: statistics,
 ) -> Tensor:
     """Normalizes by the batch's own mean and (biased) variance, and moves the two variables towards them.
 
     `moving <- momentum * moving + (1 - momentum) * batch`, the variance by its unbiased estimate n / (n - 1), as PyTorch and
     TensorFlow's fused kernel do. Statistics are float32 (float64 for float64 inputs); the output has the type of `x`.
+
+    Of several replicas `joined` makes a part's statistics those of all, `averaged` what the moving ones go towards means over replicas.
     """
     dtype = keras.backend.result_type(x.dtype, "float32")
     wide = ops.cast(x, dtype)
-    mean, variance, count = batch_statistics(wide, axis, mask, synchronized, replicas)
+    mean, variance, count = joined(*batch_statistics(wide, axis, mask, synchronized, replicas))
     unbiased = variance * ops.cast(count / ops.maximum(count - 1.0, 1.0), dtype)
-    for moving, batch in ((moving_mean, mean), (moving_variance, unbiased)):
+    for moving, batch in zip((moving_mean, moving_variance), averaged(mean, unbiased), strict=True):
         moving.assign(moving * momentum + ops.stop_gradient(ops.cast(batch, moving.dtype)) * (1.0 - momentum))
     return ops.cast(_normalize(wide, gamma, beta, mean, variance, epsilon, axis), x.dtype)
 

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from keras_resnet.backend import geometry, reference
+from keras_resnet.backend import geometry, reference, tensorflow_replicas
+from keras_resnet.backend import replicas as replicas_now
 from keras_resnet.backend.tensorflow_volumes import (  # noqa: F401
     conv3d,
     conv_transpose,
@@ -138,14 +139,15 @@ def batch_norm_training(
     if mask is None and not synchronized and is_volume(x):
         y = batch_norm_training(flat(x, axis), gamma, beta, moving_mean, moving_variance, momentum, epsilon)
         return unflat(y, x, axis)
-    if mask is not None or synchronized or not _is_fusable(x, axis) or moving_mean.dtype != "float32":
+    together = replicas_now.current.together and not synchronized
+    if mask is not None or synchronized or together or not _is_fusable(x, axis) or moving_mean.dtype != "float32":
         replicas = tf.distribute.get_strategy().num_replicas_in_sync if synchronized else 1
-        return reference.batch_norm_training(
-            x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, synchronized, replicas
-        )
+        joined = tensorflow_replicas.joined if together else tensorflow_replicas.alone
+        settings = (momentum, epsilon, axis, mask, synchronized, replicas, joined, tensorflow_replicas.averaged)
+        return reference.batch_norm_training(x, gamma, beta, moving_mean, moving_variance, *settings)
     empty = tf.constant([], tf.float32)
     y, mean, variance = _fused_norm(x, gamma, beta, empty, empty, epsilon, axis, is_training=True)
-    for moving, batch in ((moving_mean, mean), (moving_variance, variance)):
+    for moving, batch in zip((moving_mean, moving_variance), tensorflow_replicas.averaged(mean, variance), strict=True):
         moving.assign(moving.value * momentum + tf.stop_gradient(batch) * (1.0 - momentum))
     return y
 

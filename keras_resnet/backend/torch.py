@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from keras_resnet.backend import geometry, reference
+from keras_resnet.backend import geometry, reference, torch_replicas
+from keras_resnet.backend import replicas as replicas_now
 from keras_resnet.backend.torch_folding import FoldedKernel, add_relu, conv_norm_folded, doubled_norm_folded, watched  # noqa: F401
 from keras_resnet.backend.torch_views import FLOATS, dilated, enter, leave, symmetric, turn  # noqa: F401
 from keras_resnet.backend.torch_volumes import (  # noqa: F401
@@ -89,6 +90,10 @@ def batch_norm_training(
 
     The kernel moves copies of the statistics, so that a stateless call leaves the caller's tensors alone.
     """
+    if replicas_now.current.together and not synchronized:
+        return reference.batch_norm_training(
+            x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, joined=torch_replicas.joined
+        )
     fused = mask is None and not synchronized and _is_map(x, axis)
     if not fused or x.numel() == x.shape[axis]:
         return reference.batch_norm_training(x, gamma, beta, moving_mean, moving_variance, momentum, epsilon, axis, mask, synchronized)

@@ -7,6 +7,7 @@ from keras_resnet.learning.checkpoint import Checkpoint, CheckpointRecord, resto
 from keras_resnet.learning.class_losses import BinaryCrossentropy
 from keras_resnet.learning.deep_supervision import deep_supervision, inference_model
 from keras_resnet.learning.distillation import Distilled, distillation_loss
+from keras_resnet.learning.distribute import Replicas, distribute
 from keras_resnet.learning.freezing import freeze
 from keras_resnet.learning.lamb import Lamb
 from keras_resnet.learning.layerwise import layerwise
@@ -39,6 +40,7 @@ __all__ = [
     "RandAugment",
     "RandomErasing",
     "RandomResizedCrop",
+    "Replicas",
     "SGD",
     "Sampler",
     "StepDecay",
@@ -48,6 +50,7 @@ __all__ = [
     "cut_mix",
     "deep_supervision",
     "distillation_loss",
+    "distribute",
     "exclude_from_weight_decay",
     "freeze",
     "inference_model",

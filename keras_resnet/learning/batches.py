@@ -14,6 +14,7 @@ from keras_resnet.learning.augmentation.draws import Draws, seed_of
 from keras_resnet.learning.augmentation.layer import Augmentation
 from keras_resnet.learning.augmentation.mix import Mix
 from keras_resnet.learning.counted_epochs import CountedEpochs
+from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.learning.sampler import Sampler
 
 
@@ -36,6 +37,8 @@ class Batches(CountedEpochs):
         labels: as many; whole, or probabilities.
         augment: augmentations in order; a `Mix` among them makes the labels probabilities, for losses of those.
         batch_size, repeats, shuffle, seed, drop_remainder: see `Sampler`.
+        part: `(number, parts)`: of each batch the one of so many equal parts, in order, that this has; see `distribute`. What is random in
+            augmentation then differs from part to part.
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
@@ -52,9 +55,11 @@ class Batches(CountedEpochs):
         shuffle: bool = True,
         seed: int = 0,
         drop_remainder: bool = False,
+        part: tuple[int, int] = (0, 1),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        self.part = checked_part(part)
         if len(images) != len(labels) or not len(images):
             raise ValueError(f"Pass as many labels as images, at least one. Received: {len(images)} images, {len(labels)} labels.")
         if not isinstance(augment, (tuple, list)) or not all(isinstance(one, Augmentation) for one in augment):
@@ -66,7 +71,7 @@ class Batches(CountedEpochs):
         self.any_size = False  # whether sizes will change
 
     def __len__(self) -> int:
-        return len(self.sampler)
+        return len(self.sampler) - empty_last(self.sampler.count, self.sampler.batch_size, self.sampler.drop_remainder, self.part)
 
     def __getitem__(self, index: int) -> tuple:
         self._count(index)
@@ -81,9 +86,9 @@ class Batches(CountedEpochs):
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         size = self.sampler.batch_size
-        chosen = self._order[index * size : (index + 1) * size]
-        seed = np.array(seed_of((self.sampler.seed, self.sampler.epoch, index)), "int32")
-        return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen]), seed
+        chosen = part_of(self._order[index * size : (index + 1) * size], self.part)
+        numbers = (self.sampler.seed, self.sampler.epoch, index, *([self.part[0]] if self.part[1] > 1 else []))
+        return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen]), np.array(seed_of(numbers), "int32")
 
     def augmented(self, images: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
         """The batch on the device, augmented there; as it is, if there is nothing to do."""

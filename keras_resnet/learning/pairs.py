@@ -11,6 +11,7 @@ import numpy as np
 from keras_resnet.layers.configured import check_count, check_flag
 from keras_resnet.learning.counted_epochs import CountedEpochs
 from keras_resnet.learning.pair_shapes import check_labels, check_pair, generator
+from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.vision import pillow_pictures
 from keras_resnet.vision.host_arrays import as_host_array
 
@@ -40,6 +41,7 @@ class Pairs(CountedEpochs):
         seed: integer that everything random comes from.
         classes: number of labels, to check masks against; `None` checks nothing.
         ignore_label: label that may appear besides.
+        part: `(number, parts)`: of each batch the one of so many equal parts, in order, that this has; see `distribute`.
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `keras.utils.PyDataset`.
 
     Images and masks keep their type, but for those that not every backend has: float64 becomes float32, integers of 64 bits and unsigned
@@ -62,6 +64,7 @@ class Pairs(CountedEpochs):
         seed: int = 0,
         classes: int | None = None,
         ignore_label: int = 255,
+        part: tuple[int, int] = (0, 1),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -79,6 +82,7 @@ class Pairs(CountedEpochs):
             if function is not None and not callable(function):
                 raise ValueError(f"`{name}` must be a function, or None. Received: {name}={function!r}.")
         generator(seed)
+        self.part = checked_part(part)
         self.images, self.masks, self.augment, self.mix = images, masks, augment, mix
         self.batch_size, self.repeats, self.shuffle = operator.index(batch_size), operator.index(repeats), bool(shuffle)
         self.seed, self.classes, self.ignore_label, self.epoch = seed, classes, ignore_label, 0
@@ -89,11 +93,12 @@ class Pairs(CountedEpochs):
         self._order = self._shuffled()
 
     def __len__(self) -> int:
-        return -(-len(self.images) * self.repeats // self.batch_size)
+        count = len(self.images) * self.repeats
+        return -(-count // self.batch_size) - empty_last(count, self.batch_size, False, self.part)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         self._count(index)
-        places = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        places = part_of(self._order[index * self.batch_size : (index + 1) * self.batch_size], self.part)
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         pairs = [self._pair(int(place)) for place in places]
@@ -107,7 +112,7 @@ class Pairs(CountedEpochs):
         images, masks = (np.stack(values) for values in zip(*pairs, strict=True))
         if self.mix is not None:
             # Seeds of pairs have three numbers with the place, those of batches four.
-            images, masks = self.mix(images, masks, seed=(self.seed, self.epoch, index, 1))
+            images, masks = self.mix(images, masks, seed=(self.seed, self.epoch, index, 1 + self.part[0]))
         return _narrow(images), _narrow(masks)
 
     @property

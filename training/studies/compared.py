@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resnet import learning
 from training import callbacks
 from training.data.find import dataset, told
 from training.data.prepared import Prepared
@@ -75,7 +76,7 @@ def fit(wanted: Recipe, data: str, log: pathlib.Path, build: Callable = network)
     """
     found = dataset(wanted, data)
     keras.utils.set_random_seed(wanted.seed)
-    task = classification.task(wanted, found, build)
+    task = classification.task(wanted, found, learning.Replicas(None, False), build)
     steps = wanted.steps or task.whole
     task.model.compile(optimizer(wanted, steps, task.model), **task.compiling)
     log.parent.mkdir(parents=True, exist_ok=True)

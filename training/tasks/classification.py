@@ -15,17 +15,20 @@ from training.recipe import Recipe
 from training.tasks import Task
 
 
-def task(recipe: Recipe, found: Dataset, build: Callable = network) -> Task:
+def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Callable = network) -> Task:
     """What `run` needs, for pictures with classes. `build` makes the network of recipe, classes, input shape and activation."""
     data = recipe.data
     side = data.size if data.test_size in (None, data.size) else None
     model = build(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
     test = Targets(found.test.labels, data.classes)
-    validation = learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False)
+    part = replicas.part_to_test(len(test), recipe.batch)
+    validation, whole = (
+        learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False, part=one) for one in (part, (0, 1))
+    )
     metrics: list[Any] = [keras.metrics.CategoricalAccuracy("accuracy")]
     if data.classes >= 100:
         metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
-    batches = training_batches(recipe, found)
+    batches = training_batches(recipe, found, replicas.part)
     return Task(
         model=model,
         batches=batches,
@@ -33,13 +36,13 @@ def task(recipe: Recipe, found: Dataset, build: Callable = network) -> Task:
         validation=validation,
         compiling=dict(loss=class_loss(recipe), metrics=metrics),
         monitor="val_accuracy",
-        finish=lambda folder: _finish(model, validation, found, folder),
+        finish=lambda folder: _finish(model, whole, found, folder),
         saved=lambda: _saved(recipe, model),
     )
 
 
-def training_batches(recipe: Recipe, found: Dataset) -> learning.Batches:
-    """Batches to learn from, changed on the device.
+def training_batches(recipe: Recipe, found: Dataset, part: tuple[int, int] = (0, 1)) -> learning.Batches:
+    """Batches to learn from, of each the `part` that is this process's, changed on the device.
 
     Raises:
         ValueError: if there are fewer pictures than in a batch.
@@ -51,7 +54,7 @@ def training_batches(recipe: Recipe, found: Dataset) -> learning.Batches:
     mixed = any(isinstance(one, learning.Mix) for one in augment)
     targets = Targets(found.train.labels, recipe.data.classes, 0.0 if mixed else recipe.loss.smoothing, images)
     repeats = recipe.augmentation.repeats
-    return learning.Batches(images, targets, augment, recipe.batch, repeats, seed=recipe.seed, drop_remainder=True)
+    return learning.Batches(images, targets, augment, recipe.batch, repeats, seed=recipe.seed, drop_remainder=True, part=part)
 
 
 def _prepared(recipe: Recipe) -> Prepared:

@@ -23,7 +23,7 @@ class Unlabelled(learning.Batches):
         return super().augmented(images, labels, seed)[:1]
 
 
-def task(recipe: Recipe, found: Dataset, steps: int = 50) -> Task:
+def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, steps: int = 50) -> Task:
     """What `run` needs, for pictures without classes; `steps` is how many a drawing takes in the end."""
     data = recipe.data
     if recipe.loss.kind != "noise":
@@ -36,7 +36,7 @@ def task(recipe: Recipe, found: Dataset, steps: int = 50) -> Task:
     if len(images) < recipe.batch:
         raise ValueError(f"There are {len(images)} pictures to learn from, fewer than a batch of {recipe.batch}. Set batch to less.")
     augment = changes(recipe, isinstance(images, np.ndarray))
-    batches = Unlabelled(images, found.train.labels, augment, recipe.batch, seed=recipe.seed, drop_remainder=True)
+    batches = Unlabelled(images, found.train.labels, augment, recipe.batch, seed=recipe.seed, drop_remainder=True, part=replicas.part)
     return Task(
         model=model,
         batches=batches,

@@ -68,7 +68,7 @@ def files(recipe: Recipe, where: str | None) -> dict[str, list]:
     return {name.replace("masks", "labels"): value for name, value in arranged.items()}
 
 
-def task(recipe: Recipe, where: str | None) -> Task:
+def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task:
     """What `run` needs, for pictures with masks."""
     data = recipe.data
     if recipe.loss.kind != "dice_cross_entropy":
@@ -77,8 +77,11 @@ def task(recipe: Recipe, where: str | None) -> Task:
     model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
     images, masks = found["train_images"], found["train_labels"]
     repeats = -(-recipe.batch // len(images))  # so that there is a full batch
-    batches = learning.Pairs(images, masks, changed, recipe.batch, repeats=repeats, seed=recipe.seed, classes=data.classes)
-    validation = learning.Pairs(found["test_images"], found["test_labels"], changed.normalized, 1, shuffle=False, classes=data.classes)
+    settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
+    batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
+    size = replicas.least_test_batch  # pictures differ in size, so that each replica has one by one
+    settings = dict(shuffle=False, classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
+    validation = learning.Pairs(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
     loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
     score = metrics.IoU(classes=data.classes)
     several = isinstance(model.output, dict)

@@ -1,0 +1,104 @@
+"""Training together on JAX: the devices of one process or of several, by Keras's DataParallel."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+COORDINATOR, PROCESSES, PROCESS = "JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID"
+
+
+class Parallel(keras.distribution.DataParallel):
+    """Batches are split among devices, but for sets to test on that do not divide: of these each device works out the whole."""
+
+    whole = False
+
+    def get_data_layout(self, data_shape: Any) -> Any:
+        if not self.whole:
+            return super().get_data_layout(data_shape)
+        return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
+
+
+def several(devices: list | None) -> bool:
+    """Whether this process was launched as one of several, or has several devices."""
+    return COORDINATOR in os.environ or len(devices or keras.distribution.list_devices()) > 1
+
+
+class Engine:
+    """What `learning.distribute` starts. See there."""
+
+    finishes_together = True
+
+    least_test_batch = 1
+
+    def __init__(self, timeout: float, devices: list | None = None):
+        if COORDINATOR in os.environ and not jax.distributed.is_initialized():
+            missing = [name for name in (PROCESSES, PROCESS) if not os.environ.get(name, "").isdigit()]
+            if missing:
+                raise ValueError(f"{COORDINATOR} is set, so {' and '.join(missing)} must be numbers, too.")
+            jax.distributed.initialize(
+                os.environ[COORDINATOR],
+                int(os.environ[PROCESSES]),
+                int(os.environ[PROCESS]),
+                initialization_timeout=int(timeout),
+                heartbeat_timeout_seconds=max(10, min(int(timeout), 100)),
+            )
+        self.rank, self.processes = jax.process_index(), jax.process_count()
+        self.parallel = Parallel(devices=devices or keras.distribution.list_devices(), auto_shard_dataset=False)
+        self.count = int(self.parallel.num_model_replicas)
+        self.whole_tests = False
+        self.before = keras.distribution.distribution()
+        if isinstance(self.before, keras.distribution.ModelParallel):
+            raise ValueError("ModelParallel is set, and ResNets fit on one device. Unset it: keras.distribution.set_distribution(None).")
+        keras.distribution.set_distribution(self.parallel)
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Nothing special to build a model in."""
+        return contextlib.nullcontext()
+
+    def adopt(self, model: keras.Model) -> None:
+        """JAX itself puts together what is of one batch. What it cannot divide, each device works out as a whole."""
+        for name in ("evaluate", "predict", "predict_on_batch"):
+            setattr(model, name, self._undivided(getattr(model, name), always=name != "evaluate"))
+
+    def _undivided(self, method: Callable, always: bool) -> Callable:
+        @functools.wraps(method)
+        def run(*arguments: Any, **named: Any) -> Any:
+            before, self.parallel.whole = self.parallel.whole, always or self.whole_tests
+            try:
+                return method(*arguments, **named)
+            finally:
+                self.parallel.whole = before
+
+        return run
+
+    def agree(self, asked: bool) -> bool:
+        """Whether any process says so."""
+        if self.processes == 1:
+            return asked
+        from jax.experimental import multihost_utils
+
+        return bool(multihost_utils.process_allgather(np.array(asked)).any())
+
+    def training(self, batches: Any) -> Any:
+        """Batches as `fit` takes them, in memory of the host: from there each device gets its part."""
+        for batch in batches:
+            yield keras.tree.map_structure(np.asarray, batch)
+
+    def divides(self, count: int, batch: int) -> bool:
+        """Whether a set of that many is tested on in parts."""
+        self.whole_tests = count % self.count > 0 or batch % self.count > 0
+        return not self.whole_tests
+
+    def testing(self, batches: Any, rest: int) -> Any:
+        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
+        return batches
+
+    def close(self) -> None:
+        """Unsets Keras's distribution. The processes stay connected: JAX has no other group."""
+        keras.distribution.set_distribution(self.before)

@@ -1,0 +1,66 @@
+"""How many replicas train one model together, and over whose part of a batch statistics are taken: one fact for the whole process.
+
+A replica is one device with its part of every batch. What starts them is in `torch_replicas`, `jax_replicas` and `tensorflow_replicas`.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from keras import ops
+
+
+@dataclasses.dataclass(frozen=True)
+class Replicas:
+    """What batch normalization needs to know.
+
+    Args:
+        count: replicas, 1 if nobody trains together.
+        sync_norm: whether statistics are those of all parts together; else each replica normalizes by its own, and the moving ones go
+            towards the mean over replicas of theirs.
+    """
+
+    count: int = 1
+    sync_norm: bool = False
+
+    @property
+    def together(self) -> bool:
+        """Whether there are others whose statistics count."""
+        return self.count > 1 and self.sync_norm
+
+    @property
+    def apart(self) -> bool:
+        """Whether there are others, and each has statistics of its own."""
+        return self.count > 1 and not self.sync_norm
+
+
+current = Replicas()
+
+
+def train_as(replicas: Replicas) -> None:
+    """Makes this what the process is from now on. What is compiled already stays what it was."""
+    global current
+    current = replicas
+
+
+def joined(mean: Any, variance: Any, count: Any, number: Any, total: int, add: Callable) -> tuple[Any, Any, Any]:
+    """Statistics of all replicas' numbers together, from each one's mean, biased variance and count.
+
+    One sum over replicas: each puts its own into its row of a table of zeros. So no squares are summed that would cost digits where a mean
+    is far from zero, and the gradient comes back by the same kind of sum.
+
+    Args:
+        mean, variance: `(channels,)`.
+        count: a number, or one for each channel.
+        number: of this replica.
+        total: how many replicas there are.
+        add: sums a tensor over all replicas, differentiably.
+    """
+    mine = ops.stack([mean, variance, ops.zeros_like(mean) + ops.cast(count, mean.dtype)])
+    rows = ops.cast(ops.equal(ops.arange(total), number), mine.dtype)
+    table = add(ops.reshape(rows, (-1, 1, 1)) * mine)
+    means, variances, counts = table[:, 0], table[:, 1], ops.stop_gradient(table[:, 2])
+    count = ops.sum(counts, 0)
+    shares = counts / ops.maximum(count, 1.0)
+    mean = ops.sum(shares * means, 0)
+    return mean, ops.sum(shares * (variances + (means - mean) ** 2), 0), count

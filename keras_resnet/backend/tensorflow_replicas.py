@@ -1,0 +1,205 @@
+"""Training together on TensorFlow: the devices of one process, or several processes by TF_CONFIG, by its strategies."""
+
+import contextlib
+import itertools
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_resnet.backend import replicas
+
+
+def _context() -> Any:
+    """The replica that this runs as, if there are others."""
+    context = tf.distribute.get_replica_context()
+    return context if context is not None and context.num_replicas_in_sync > 1 else None
+
+
+def joined(mean: Any, variance: Any, count: Any) -> tuple:
+    """See `replicas.joined`."""
+    context = _context()
+    if context is None:
+        return mean, variance, count
+
+    def add(value: Any) -> Any:
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+    number = tf.cast(context.replica_id_in_sync_group, tf.int32)
+    return replicas.joined(mean, variance, count, number, context.num_replicas_in_sync, add)
+
+
+def alone(*statistics: Any) -> tuple:
+    """A replica's own."""
+    return statistics
+
+
+def averaged(*statistics: Any) -> Any:
+    """The means over replicas, by which moving statistics go: else TensorFlow would keep those of the first replica."""
+    context = _context()
+    if context is None or replicas.current.together:
+        return statistics
+    return tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(tf.stack(statistics))))
+
+
+def several(devices: list | None) -> bool:
+    """Whether this process was launched as one of several, or has several devices."""
+    return bool(os.environ.get("TF_CONFIG")) or len(devices or tf.config.list_logical_devices("GPU")) > 1
+
+
+class Engine:
+    """What `learning.distribute` starts. See there."""
+
+    finishes_together = False
+
+    def __init__(self, timeout: float, devices: list | None = None):
+        self.rank, self.processes = 0, 1
+        if os.environ.get("TF_CONFIG"):
+            self.rank, self.processes = _place(os.environ["TF_CONFIG"])
+        if self.processes > 1:
+            options = tf.distribute.experimental.CommunicationOptions(timeout_seconds=timeout)
+            self.strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+        else:
+            self.strategy = tf.distribute.MirroredStrategy(devices)
+        self.count = int(self.strategy.num_replicas_in_sync)
+        self.local = self.count // self.processes
+        self.least_test_batch = self.count
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Where variables are made that every replica has."""
+        return self.strategy.scope()
+
+    def adopt(self, model: keras.Model) -> None:
+        """Checks that it was built in the scope, and mends what Keras 3.15 breaks where there are several processes."""
+        if model.distribute_strategy is not self.strategy:
+            raise ValueError(f"Build and compile the model within `with replicas.scope():`. {model.name!r} was built outside of it.")
+        optimizer = model.optimizer
+        bounds = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(optimizer, name, None)]
+        if bounds and self.count > 1:
+            raise ValueError(
+                f"Keras clips gradients on TensorFlow's replicas before they are summed, which is another bound. Leave out {bounds[0]}, or "
+                "train on PyTorch or JAX."
+            )
+        self.model = model
+        if not optimizer.built:  # now, as a checkpoint is restored outside of the scope
+            with self.strategy.scope():
+                optimizer.build(model.trainable_variables)
+        # Keras's gives what each replica makes of the same batch, in two sums over processes that may wait for each other crosswise.
+        answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+        model.predict_on_batch = lambda x: keras.tree.map_structure(np.asarray, answer(tf.convert_to_tensor(x)))
+        # Keras would take the mean of a batch over replicas to see its shapes, which whole numbers and uneven parts do not have.
+        model._maybe_symbolic_build = lambda *arguments, **named: None
+        if self.processes > 1:  # its means of losses ask for an axis that single numbers do not have
+            model.make_train_function = lambda force=False: self._make("train", force)
+            model.make_test_function = lambda force=False: self._make("test", force)
+
+    def _make(self, kind: str, force: bool) -> None:
+        if getattr(self.model, f"{kind}_function") is not None and not force:
+            return
+        step = getattr(self.model, f"{kind}_step")
+
+        def one_step(data: Any) -> Any:
+            found = self.strategy.run(step, args=(data,))
+            return keras.tree.map_structure(lambda value: self.strategy.reduce("MEAN", value, axis=None), found)
+
+        graph = tf.function(one_step, reduce_retracing=True, autograph=False)
+        setattr(self.model, f"{kind}_function", lambda iterator: graph(next(iterator)))
+
+    def _build(self, batch: Any) -> None:
+        """Makes the variables of metrics, which none can be made of within a step."""
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+        with self.strategy.scope():
+            spec = self.model.compute_output_spec(keras.tree.map_structure(lambda one: keras.KerasTensor(one.shape, one.dtype), x))
+            y_pred = keras.tree.map_structure(lambda one: tf.zeros(one.shape, one.dtype), spec)
+            self.model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+            self.model.compute_metrics(x, y, y_pred, sample_weight)
+            self.model.reset_metrics()
+
+    def agree(self, asked: bool) -> bool:
+        """Whether any process says so."""
+        if self.processes == 1:
+            return asked
+        return bool(_most(self.strategy, tf.constant(float(asked))) > 0)
+
+    def training(self, batches: Iterable) -> Any:
+        """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
+        batches = iter(batches)
+        first = next(batches)
+        self._build(first)
+        return self._distributed(lambda: itertools.chain([first], batches), first)
+
+    def divides(self, count: int, batch: int) -> bool:
+        """Whether a set of that many is tested on in parts: here parts may differ."""
+        return True
+
+    def testing(self, batches: Any, rest: int) -> Any:
+        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
+
+        Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
+        """
+        merge = 0 < rest < self.count
+
+        last = len(batches) - 1
+        # A process that has nothing of the last batch does not have it at all.
+        merged = merge and last > 0 and len(_rows(batches[last])) < len(_rows(batches[0]))
+
+        def all_of_them() -> Any:
+            for i in range(last - 1 if merged else last):
+                yield batches[i]
+            if merged:
+                pairs = zip(batches[last - 1], batches[last], strict=True)
+                yield tuple(np.concatenate([np.asarray(one) for one in pair]) for pair in pairs)
+            else:
+                yield batches[last]
+
+        return self._distributed(all_of_them, batches[0], last if merged else last + 1)
+
+    def _distributed(self, batches: Callable, like: Any, count: int | None = None) -> Any:
+        signature = keras.tree.map_structure(lambda one: tf.TensorSpec((None, *one.shape[1:]), tf.as_dtype(one.dtype)), tuple(like))
+
+        def parts() -> Any:
+            for batch in batches():
+                split = [np.array_split(np.asarray(one), self.local) for one in batch]
+                yield from zip(*split, strict=True)
+
+        def local(context: Any) -> Any:
+            options = tf.data.Options()
+            options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+            made = tf.data.Dataset.from_generator(parts, output_signature=signature)
+            return made.with_options(options)
+
+        made = self.strategy.distribute_datasets_from_function(local)
+        if count is not None:
+            made._cardinality = np.int64(count)  # in steps, which Keras waits for the end of; TensorFlow counts parts
+        return made
+
+    def close(self) -> None:
+        """Leaves the strategy to Python."""
+
+
+def _rows(batch: Any) -> Any:
+    return keras.tree.flatten(batch)[0]
+
+
+@tf.function(autograph=False)
+def _most(strategy: Any, value: Any) -> Any:
+    return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
+
+
+def _place(text: str) -> tuple[int, int]:
+    """This process's number, and how many there are."""
+    try:
+        config = json.loads(text)
+        workers = config["cluster"]["worker"]
+        task = config["task"]
+        chief = config["cluster"].get("chief", [])
+        kind, index = task["type"], int(task["index"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"TF_CONFIG must be JSON with cluster.worker, task.type and task.index ({error}).") from error
+    if kind not in ("worker", "chief"):
+        raise ValueError(f"In TF_CONFIG every process is a 'worker', or the 'chief'. Received: {kind!r}.")
+    return index + (len(chief) if kind == "worker" else 0), len(workers) + len(chief)

@@ -1,0 +1,66 @@
+"""A run on several replicas: how they begin as one, who writes, and what the others leave: nothing."""
+
+import contextlib
+import pathlib
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from keras_resnet import learning
+from training.recipe import Recipe
+
+Made = TypeVar("Made")
+
+AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
+
+
+@contextlib.contextmanager
+def together(recipe: Recipe) -> Iterator[learning.Replicas]:
+    """The replicas that this process was launched as one of, or the only one.
+
+    Raises:
+        ValueError: if they do not divide the recipe's batch, or the recipe asks for a kind that is refused.
+    """
+    wanted = recipe.distribution
+    replicas = learning.distribute(wanted.sync_norm, wanted.kind, timeout=wanted.timeout)
+    try:
+        replicas.check_batch(recipe.batch)
+        yield replicas
+    finally:
+        replicas.close()
+
+
+def of_all(replicas: learning.Replicas, make: Callable[[], Made]) -> Made:
+    """What `make` gives, if it does so on every process: else none goes on. Without it the others would wait for one that is no more.
+
+    Raises:
+        ValueError: if it failed on another; what it raises here.
+    """
+    failure: Exception | None = None
+    try:
+        made = make()
+    except Exception as error:
+        failure = error
+    if replicas.agree(failure is not None):
+        raise failure or ValueError("Another process of this run could not begin; it says why.")
+    return made
+
+
+@contextlib.contextmanager
+def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """Where this process writes: the first into the run's folder, the others where nothing stays."""
+    if replicas.is_first:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="replica-") as other:
+        yield pathlib.Path(other)
+
+
+def asked_of(replicas: learning.Replicas) -> dict[str, Any]:
+    """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1)
+
+
+def fetched(replicas: learning.Replicas, batches: Any, watch: learning.Throughput | None) -> Any:
+    """Batches as `fit` takes them, and the time that each was waited for taken by `watch`."""
+    return replicas.training(batches if watch is None else watch.watched(batches))
