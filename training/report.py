@@ -1,5 +1,6 @@
 """report.png: the curves of a run, what its classes were taken for, and how fast it was."""
 
+import importlib.util
 import pathlib
 from typing import Any
 
@@ -11,16 +12,16 @@ GREY, BLUE, GREEN = "#8a8f98", "#1f5fa8", "#2e7d32"
 NAMED = 20  # classes whose names fit beside a matrix
 
 
-def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found: dict[str, Any]) -> None:
-    """Writes the picture.
+def check() -> None:
+    """Raises `ImportError` without matplotlib, with what to install."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ImportError("The report is drawn by matplotlib, which is not installed: `pip install matplotlib`.")
 
-    Raises:
-        ImportError: without matplotlib, with what to install.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(f"The report is drawn by matplotlib, which is not installed: pip install matplotlib ({error}).") from error
+
+def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found: dict[str, Any]) -> None:
+    """Writes the picture."""
+    from matplotlib.figure import Figure
+
     curves = [("loss", "loss")]
     if any("accuracy" in row for row in log):
         curves.append(("accuracy", "accuracy (%)"))

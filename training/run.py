@@ -58,6 +58,7 @@ def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) ->
         raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
     check_values(where, "where.")
     trackers.check(where.track)
+    report.check()
 
 
 def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
@@ -135,6 +136,7 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
                 task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
             jit = "auto" if where.jit is None else where.jit
             task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
+        replicas.check_model(task.model)
     finally:
         keras.config.set_dtype_policy(before)
     return task
@@ -164,9 +166,7 @@ def _trained(
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
         stop, checkpoint.before = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas)), batch
-        # Its epochs are the sampler's only where an epoch is once through the data, from the first batch on.
-        sampler = getattr(task.batches, "sampler", None) if steps == task.whole and not batch else None
-        guard = learning.TerminateOnNonFinite(checkpoint, sampler)
+        guard = learning.TerminateOnNonFinite(checkpoint, getattr(task.batches, "sampler", None), batch, steps)
         # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
         log = callbacks.Log(own / LOG, epoch)
         called = [callbacks.SameRandomNumbers(), watch, guard, *([averages] if averages else []), log, checkpoint, stop]

@@ -61,6 +61,9 @@ class Engine:
         """Nothing special to build a model in."""
         return contextlib.nullcontext()
 
+    def check(self, model: keras.Model) -> None:
+        """Nothing: JAX trains any model on several devices."""
+
     def adopt(self, model: keras.Model) -> None:
         """JAX itself puts together what is of one batch. What it cannot divide, each device works out as a whole."""
         for name in ("evaluate", "predict", "predict_on_batch"):

@@ -73,8 +73,8 @@ class Engine:
         """Where variables are made that every replica has."""
         return self.strategy.scope()
 
-    def adopt(self, model: keras.Model) -> None:
-        """Checks that it was built in the scope, and mends what Keras 3.15 breaks where there are several processes."""
+    def check(self, model: keras.Model) -> None:
+        """Raises unless it was built in the scope, and its optimizer does the same here as elsewhere."""
         if model.distribute_strategy is not self.strategy:
             raise ValueError(f"Build and compile the model within `with replicas.scope():`. {model.name!r} was built outside of it.")
         optimizer = model.optimizer
@@ -84,7 +84,15 @@ class Engine:
                 f"Keras clips gradients on TensorFlow's replicas before they are summed, which is another bound. Leave out {bounds[0]}, or "
                 "train on PyTorch or JAX."
             )
-        self.model = model
+        if getattr(optimizer, "gradient_accumulation_steps", None) and self.count > 1:
+            raise ValueError(
+                "Keras cannot accumulate gradients on TensorFlow's replicas. Leave out gradient_accumulation_steps, or train on PyTorch or "
+                "JAX."
+            )
+
+    def adopt(self, model: keras.Model) -> None:
+        """Mends what Keras 3.15 breaks where there are several processes."""
+        self.model, optimizer = model, model.optimizer
         if not optimizer.built:  # now, as a checkpoint is restored outside of the scope
             with self.strategy.scope():
                 optimizer.build(model.trainable_variables)

@@ -86,14 +86,17 @@ class Engine:
         """Nothing special to build a model in."""
         return contextlib.nullcontext()
 
-    def adopt(self, model: keras.Model) -> None:
-        """Gives a compiled model a step of all replicas together."""
+    def check(self, model: keras.Model) -> None:
+        """Raises if it is sharded."""
         sharded = [variable.path for variable in model.variables if type(variable.value.data).__name__ == "DTensor"]
         if sharded:
             raise ValueError(
                 f"This model is sharded (fully_shard): Keras would train copies of its variables, such as {sharded[0]}, and nothing of it "
                 "would be shared. Pass the model itself; every replica holds it whole."
             )
+
+    def adopt(self, model: keras.Model) -> None:
+        """Gives a compiled model a step of all replicas together."""
         for variable in [*model.variables, *model.metrics_variables]:  # one start, whatever seed each process had
             dist.broadcast(variable.value.data, 0)
         if hasattr(model, "ddp_model"):  # Keras 3.16 wraps models itself

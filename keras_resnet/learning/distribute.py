@@ -142,14 +142,39 @@ class Replicas:
         """Makes a compiled model's `fit` a step of all replicas.
 
         Raises:
-            ValueError: if it was built outside the scope, or is sharded.
+            ValueError: if it was built outside the scope, or is sharded; on TensorFlow with an optimizer that clips or accumulates
+                gradients, neither of which Keras can do there.
         """
+        self.check_model(model)
         if self._engine is not None:
             self._engine.adopt(model)
 
+    def check_model(self, model: keras.Model) -> None:
+        """Raises as `adopt` would, and does nothing else: for programs that want to know before they write.
+
+        Raises:
+            ValueError: see `adopt`.
+        """
+        if self._engine is not None:
+            self._engine.check(model)
+
     def training(self, batches: Any) -> Any:
-        """What `fit` takes, for batches of this process's part. Pass `steps_per_epoch`, too; batches come in a row without end or end."""
-        return batches if self._engine is None else self._engine.training(_each(batches))
+        """What `fit` takes, for batches of this process's part: one epoch after the other, so that `fit` needs `steps_per_epoch`.
+
+        Raises:
+            ValueError: where parts of a batch would differ in size, as their losses would then count differently.
+        """
+        if self._engine is None:
+            return batches
+        if isinstance(batches, keras.utils.PyDataset):
+            size, rest = _sizes(batches)
+            self.check_batch(size)
+            if rest and not getattr(getattr(batches, "sampler", None), "drop_remainder", False):
+                raise ValueError(
+                    f"The last batch of {rest} examples would leave parts of other sizes to the {self.count} replicas. "
+                    "Pass Batches(drop_remainder=True), or as many examples as batches divide."
+                )
+        return self._engine.training(_each(batches))
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so: all ask at once, and each waits for the last."""
@@ -187,11 +212,7 @@ class Replicas:
         """
         if self._engine is None or batches is None:
             return batches
-        if isinstance(batches, Batches):
-            count, size = batches.sampler.count, batches.sampler.batch_size
-        else:
-            count, size = len(batches.images) * batches.repeats, batches.batch_size
-        return self._engine.testing(batches, count % size)
+        return self._engine.testing(batches, _sizes(batches)[1])
 
     def close(self) -> None:
         """Ends training together. The process is then one by itself."""
@@ -199,6 +220,15 @@ class Replicas:
         if self._engine is not None:
             self._engine.close()
             self._engine = None
+
+
+def _sizes(batches: Any) -> tuple[int, int]:
+    """Examples in a batch of all parts, and in the last one, if that is not full."""
+    if isinstance(batches, Batches):
+        count, size = batches.sampler.count, batches.sampler.batch_size
+    else:
+        count, size = len(batches.images) * batches.repeats, batches.batch_size
+    return size, count % size
 
 
 def _each(batches: Any) -> Any:
@@ -209,5 +239,7 @@ def _each(batches: Any) -> Any:
     while True:
         batches.on_epoch_begin()
         for i in range(len(batches)):
-            yield batches[i]
-        batches.on_epoch_end()
+            batch = batches[i]
+            if i == len(batches) - 1:  # before it, as `fit` asks for no more than it needs
+                batches.on_epoch_end()
+            yield batch

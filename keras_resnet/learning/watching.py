@@ -22,6 +22,8 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
     Args:
         checkpoint: the `Checkpoint` whose last one is put back into the model, or `None` to leave it as it is.
         sampler: where the order of examples is its, the `Sampler` that names them.
+        before: batches of the first epoch that were complete before this `fit`.
+        steps: batches that count as an epoch, where these are not once through the data.
 
     Raises:
         FloatingPointError: from `fit`, at such a loss.
@@ -30,19 +32,26 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
     async_safe = True  # to Keras: `on_train_batch_end` may run beside the training
 
-    def __init__(self, checkpoint: Checkpoint | None = None, sampler: Sampler | None = None):
+    def __init__(self, checkpoint: Checkpoint | None = None, sampler: Sampler | None = None, before: int = 0, steps: int | None = None):
         super().__init__()
+        if before != 0:
+            check_count("before", before)
+        if steps is not None:
+            check_count("steps", steps)
         if not isinstance(checkpoint, (Checkpoint, type(None))) or not isinstance(sampler, (Sampler, type(None))):
             raise ValueError(
                 "Pass a Checkpoint and a Sampler, or None. "
                 f"Received: checkpoint={type(checkpoint).__name__}, sampler={type(sampler).__name__}."
             )
         self.checkpoint, self.sampler, self.epoch = checkpoint, sampler, 0
+        self.before, self.steps = int(before), steps
+        self._first: int | None = None  # epoch of this `fit`
         self._before = 0  # steps
         self._wrong: list[tuple[int, float]] = []  # batches of this epoch, and their losses; appended to by threads
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self._before, self._wrong = epoch, step_of(self.model), []
+        self._first = epoch if self._first is None else self._first
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
@@ -51,6 +60,9 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._end()
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._first = None
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._end()
@@ -61,10 +73,13 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
             return
         batch, loss = min(self._wrong)
         batches = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
-        said = f"The loss is {loss} at step {self._before + (batch + 1) // batches}, batch {batch} of epoch {self.epoch}"
+        step = self._before + (batch + 1) // batches
+        batch += self.before if self.epoch == self._first else 0
+        said = f"The loss is {loss} at step {step}, batch {batch} of epoch {self.epoch}"
         if self.sampler is not None:
-            size = self.sampler.batch_size
-            said += f", of the examples {self.sampler.order(self.epoch)[batch * size : (batch + 1) * size].tolist()}"
+            size, whole = self.sampler.batch_size, len(self.sampler)
+            epoch, place = divmod(self.epoch * (self.steps or whole) + batch, whole)
+            said += f", of the examples {self.sampler.order(epoch)[place * size : (place + 1) * size].tolist()}"
         if self.checkpoint is not None:
             self.checkpoint.restore(self.model)
             last = self.checkpoint.last

@@ -153,3 +153,25 @@ def test_parts_make_the_whole(count):
         np.testing.assert_array_equal(np.concatenate(there), whole[i][1])
         assert all(len(one) for one in there)
     assert max(map(len, parts)) == len(whole)
+
+
+@quick_on_torch
+def test_what_parts_of_other_sizes_and_optimizers_that_keras_cannot_share_are_told():
+    """With a stand-in for an engine, as launching takes seconds: what is refused is refused before any process waits for another."""
+
+    class Two:
+        count, rank, processes = 2, 0, 2
+
+        def training(self, batches):
+            return batches
+
+    replicas = learning.Replicas(Two(), False)
+    images, labels = np.zeros((7, 4, 4, 1), "uint8"), np.zeros(7, int)
+    with pytest.raises(ValueError, match="divided among 2 replicas without a rest. Received: a batch of 3"):
+        replicas.training(learning.Batches(images, labels, batch_size=3, part=(0, 2)))
+    with pytest.raises(ValueError, match="The last batch of 3 examples would leave parts of other sizes to the 2 replicas"):
+        replicas.training(learning.Batches(images, labels, batch_size=4, part=(0, 2)))
+    data = learning.Batches(images, labels, batch_size=2, part=(0, 2), drop_remainder=True)
+    taken = replicas.training(data)
+    assert [next(taken)[0].shape for _ in range(3)] == [(1, 4, 4, 1)] * 3
+    assert data.epoch_now == 1  # a second `fit` goes on

@@ -1,5 +1,6 @@
 """A loss that is not a number ends the training with what one wants to know; throughput is what it says."""
 
+import re
 import time
 
 import keras
@@ -40,6 +41,23 @@ def test_the_last_good_checkpoint_is_put_back(tmp_path, broken):
     for variable, value in zip([*chain.weights, *chain.optimizer.variables], good, strict=True):
         np.testing.assert_array_equal(as_numpy(variable), value)
     fit(chain, IMAGES, 1)  # and it trains on
+
+
+@quick_on_torch
+def test_the_examples_of_a_fit_that_goes_on_within_an_epoch():
+    images, sampler = IMAGES.copy(), Sampler(12, 4, shuffle=True, seed=3)
+    with pytest.raises(
+        FloatingPointError, match=re.escape(f"step 1, batch 1 of epoch 2, of the examples {sampler.order(2)[4:8].tolist()}.")
+    ):
+        model().fit(
+            images * np.float32(np.nan), LABELS, batch_size=4, initial_epoch=2, epochs=3, verbose=0,
+            callbacks=[TerminateOnNonFinite(sampler=sampler, before=1)],
+        )  # fmt: skip
+    guard = TerminateOnNonFinite(sampler=sampler, steps=2)  # epochs of two batches, of which the data have three
+    with pytest.raises(FloatingPointError, match=re.escape(f"batch 0 of epoch 2, of the examples {sampler.order(1)[4:8].tolist()}.")):
+        model().fit(images * np.float32(np.nan), LABELS, batch_size=6, initial_epoch=2, epochs=3, verbose=0, callbacks=[guard])
+    with pytest.raises(ValueError, match="`before` must be an integer of at least 1"):
+        TerminateOnNonFinite(before=-1)
 
 
 @quick_on_torch
