@@ -9,6 +9,7 @@ from keras_resnet.backend import replicas as known
 from tests.arrays import as_numpy, normal
 from tests.launching import Together
 from tests.learning import one_of_several as small
+from tests.quick import quick_on_torch
 
 NAME = keras.backend.backend()
 DEVICES = {"jax": ["cpu:0", "cpu:1"], "tensorflow": ["CPU:0", "CPU:1"]}
@@ -156,8 +157,8 @@ def test_parts_make_the_whole(count):
 
 
 @quick_on_torch
-def test_what_parts_of_other_sizes_and_optimizers_that_keras_cannot_share_are_told():
-    """With a stand-in for an engine, as launching takes seconds: what is refused is refused before any process waits for another."""
+def test_batches_whose_parts_would_differ_are_refused():
+    """With a stand-in for an engine, as launching takes seconds."""
 
     class Two:
         count, rank, processes = 2, 0, 2
@@ -167,7 +168,7 @@ def test_what_parts_of_other_sizes_and_optimizers_that_keras_cannot_share_are_to
 
     replicas = learning.Replicas(Two(), False)
     images, labels = np.zeros((7, 4, 4, 1), "uint8"), np.zeros(7, int)
-    with pytest.raises(ValueError, match="divided among 2 replicas without a rest. Received: a batch of 3"):
+    with pytest.raises(ValueError, match=r"divided among 2 replicas without a rest. Received: a batch of 3"):
         replicas.training(learning.Batches(images, labels, batch_size=3, part=(0, 2)))
     with pytest.raises(ValueError, match="The last batch of 3 examples would leave parts of other sizes to the 2 replicas"):
         replicas.training(learning.Batches(images, labels, batch_size=4, part=(0, 2)))
