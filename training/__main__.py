@@ -62,7 +62,10 @@ def wanted(arguments: argparse.Namespace) -> Recipe:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the program; 0 if all went well, 1 at a mistake of the user's, 143 if it was asked to stop."""
+    """Runs the program; 0 if all went well, 1 at a mistake of the user's, 143 if it was asked to stop.
+
+    Of a command line that cannot be read argparse says so, and ends with 2; Ctrl-C before or behind the training ends with 130.
+    """
     arguments = parser().parse_args(words)
     if arguments.recipe == "list":
         for name, recipe in recipes.RECIPES.items():
@@ -75,6 +78,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"error: There is not enough memory ({error}). Take smaller pictures, batches or networks.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped, not within the training: what checkpoints there are is as it was.", file=sys.stderr)
+        return 130
 
 
 def _run(arguments: argparse.Namespace) -> int:

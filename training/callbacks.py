@@ -44,11 +44,22 @@ class Log(keras.callbacks.Callback):
 
 
 def rows(path: pathlib.Path) -> list[dict[str, float]]:
-    """The rows of a log, as numbers; none where there is no log."""
+    """The rows of a log, as numbers; none where there is no log.
+
+    Raises:
+        ValueError: if it is not as it was written.
+    """
     if not path.is_file():
         return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        if all("epoch" in row for row in found):
+            return found
+        reason: Any = "it has no epochs"
+    except (ValueError, TypeError, csv.Error) as error:
+        reason = error
+    raise ValueError(f"{str(path)!r} is not as it was written ({reason}). Move it away: the run goes on with a new one.")
 
 
 class SameRandomNumbers(keras.callbacks.Callback):

@@ -16,6 +16,8 @@ from training.recipe import Recipe
 # Numbers are 0 or more, and these above 0.
 POSITIVE = {"classes", "size", "channels", "deviation", "test_size", "test_crop", "rate", "accumulate", "rand_count", "repeats"}
 POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep", "checkpoint_every", "timeout"}
+# Arguments of builders that are not for `network.settings`.
+OF_THE_RECIPE = {"classes", "include_top", "input_shape", "input_tensor", "weights", "classifier_activation", "name", "dtype"}
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
 AT_MOST_ONE = {"test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"}
 
@@ -35,6 +37,15 @@ def checked(recipe: Recipe) -> Recipe:
             raise ValueError(f"`data.{name}` needs a number for each of {channels} channels. Received: {getattr(recipe.data, name)!r}.")
     if len(recipe.augmentation.crop_area) not in (0, 2):
         raise ValueError(f"`augmentation.crop_area` is empty or two shares. Received: {recipe.augmentation.crop_area!r}.")
+    taken = OF_THE_RECIPE & (set(recipe.network.settings) | set(recipe.network.quick))
+    if taken:
+        raise ValueError(
+            f"`network.settings` has what other fields of the recipe say: {', '.join(sorted(taken))}. Set data.classes and so on."
+        )
+    if recipe.augmentation.pad > recipe.data.size:
+        raise ValueError(
+            f"`augmentation.pad` is at most the size of the pictures, {recipe.data.size}. Received: {recipe.augmentation.pad}."
+        )
     if recipe.data.classes < 2 and recipe.task != "diffusion":
         raise ValueError(f"`data.classes` is 2 or more. Received: {recipe.data.classes}.")
     if recipe.schedule.warm_up >= recipe.epochs:
@@ -129,7 +140,7 @@ def _value(text: str) -> Any:
         return plain[text.lower()]
     try:
         return _tuples(ast.literal_eval(text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return text
 
 

@@ -18,6 +18,7 @@ from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, distributed, report, run_folder, trackers
 from training.data.find import dataset
+from training.data.fingerprint import fingerprint
 from training.data.stream import fed
 from training.fields import check_values, checked, from_json, to_json
 from training.optimization import optimizer
@@ -64,6 +65,7 @@ def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) ->
 def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
     task = _prepared(recipe, where, replicas)
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
+    config["data"] = fingerprint(task.batches, task.whole)
     if replicas.is_first:
         _begun(folder, config)
     return task
@@ -81,8 +83,19 @@ def resume(folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
     probe.touch()
     probe.unlink()
     with distributed.together(recipe) as replicas:
-        task = distributed.of_all(replicas, lambda: _prepared(recipe, where, replicas))
+        task = distributed.of_all(replicas, lambda: _same(folder, _prepared(recipe, where, replicas)))
         return _fit(recipe, where, folder, task, replicas, verbose)
+
+
+def _same(folder: pathlib.Path, task: Task) -> Task:
+    """The task, if its data are those that the run began with."""
+    before, now = run_folder.config(folder).get("data"), fingerprint(task.batches, task.whole)
+    if isinstance(before, dict) and before != now:
+        raise ValueError(
+            f"The data are not those that {str(folder)!r} began with: {before.get('pictures')} pictures to learn from in "
+            f"{before.get('batches')} batches then, {now['pictures']} in {now['batches']} now, or others. Put those back, or begin anew."
+        )
+    return task
 
 
 def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
@@ -143,8 +156,10 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
 
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
-    replicas.adopt(task.model)
-    with distributed.place(replicas, folder) as own:
+    with contextlib.ExitStack() as held:
+        distributed.of_all(replicas, lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
+        replicas.adopt(task.model)
+        own = held.enter_context(distributed.place(replicas, folder))
         return _trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
 
 

@@ -1,8 +1,16 @@
-"""What stands in a run's config.json, read before Keras is imported, since its backend is said there."""
+"""A run's folder: what stands in its config.json, read before Keras is imported, since its backend is said there; and who writes there."""
 
+import contextlib
 import json
+import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 CONFIG = "config.json"
 BACKENDS = ("jax", "tensorflow", "torch")
@@ -32,3 +40,27 @@ def config(folder: pathlib.Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"There is no run in {str(folder)!r}: its {CONFIG} cannot be read ({error}).") from error
     return found
+
+
+@contextlib.contextmanager
+def alone(folder: pathlib.Path) -> Iterator[None]:
+    """Holds the folder of a run, which a killed process lets go. Where the system or the disk has no such locks it does nothing.
+
+    Raises:
+        ValueError: if another process holds it.
+    """
+    if fcntl is None:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise ValueError(f"Another process trains in {str(folder)!r}. Wait until it is done, or stop it.") from error
+    except OSError:  # a network's disk without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(handle)

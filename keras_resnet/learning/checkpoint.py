@@ -165,7 +165,7 @@ class Checkpoint(keras.callbacks.Callback):
         for path in files.listed(self.folder) if self.write else ():
             if self.last is None or path == self.last.path:
                 break
-            path.rename(path.with_name(f"damaged_{path.name}"))  # else it would count as one of the last
+            files.set_aside(path)  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
 
     def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord | None:

@@ -66,7 +66,7 @@ def page_of(path: pathlib.Path) -> dict:
     try:
         page = json.loads((path / PAGE).read_text(encoding="utf-8"))
         digest = page.pop("digest")
-    except (OSError, ValueError, AttributeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise DamagedCheckpoint(f"{path}: its {PAGE} cannot be read ({type(error).__name__}).") from error
     if digest != _digest(page):
         raise DamagedCheckpoint(f"{path}: its {PAGE} is not what was written.")
@@ -86,6 +86,12 @@ def read(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict]:
         return safetensors.numpy.load_file(path / TENSORS), page
     except (OSError, KeyError, safetensors.SafetensorError) as error:
         raise DamagedCheckpoint(f"{path}: its {TENSORS} cannot be read ({type(error).__name__}).") from error
+
+
+def set_aside(path: pathlib.Path) -> None:
+    """Gives a damaged one a name under which it is no checkpoint any more."""
+    names = (f"damaged_{path.name}" + (f"_{i}" if i else "") for i in itertools.count())
+    path.rename(next(free for free in map(path.with_name, names) if not free.exists()))
 
 
 def remove(path: pathlib.Path) -> None:

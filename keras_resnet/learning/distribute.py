@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import math
+import os
 from typing import Any
 
 import keras
@@ -60,6 +61,11 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
         raise ValueError(f"`kind` must be 'data'. Received: kind={kind!r}.")
     if not isinstance(timeout, (int, float)) or isinstance(timeout, bool) or not 0 < timeout < math.inf:
         raise ValueError(f"`timeout` must be a number of seconds above 0. Received: timeout={timeout!r}.")
+    if keras.backend.backend() != "torch" and "TORCHELASTIC_RUN_ID" in os.environ:
+        raise ValueError(
+            f"torchrun starts processes of PyTorch, and the backend is {keras.backend.backend()!r}. Set KERAS_BACKEND=torch, or start each "
+            "process with JAX_COORDINATOR_ADDRESS and so on (JAX) or TF_CONFIG (TensorFlow)."
+        )
     engine = _engine(float(timeout), devices)
     made = Replicas(engine, sync_norm)
     known.train_as(known.Replicas(made.count, sync_norm))

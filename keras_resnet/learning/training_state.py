@@ -43,7 +43,10 @@ def gathered(model: keras.Model, parts: Mapping[str, Part]) -> tuple[dict[str, n
     arrays = {name: as_host_array(variable.value) for name, variable in _variables(synchronized(model)).items()}
     wrong = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if wrong:
-        raise ValueError(f"Not saved: {len(wrong)} variables hold numbers that are not finite, such as {', '.join(wrong[:3])}.")
+        raise ValueError(
+            f"Not saved: {len(wrong)} variables hold numbers that are not finite, such as {', '.join(wrong[:3])}. "
+            "Go on from the checkpoint before, with a lower learning rate or clipped gradients."
+        )
     random, plain = random_state()
     page: dict = {"backend": keras.backend.backend(), "keras": keras.__version__, "model": model.name, "random": plain, "parts": {}}
     page["optimizer"] = type(getattr(model, "optimizer", None)).__name__

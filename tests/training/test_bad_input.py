@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.quick import quick_on_torch
+from training import callbacks, run_folder
 from training.__main__ import main
 from training.fields import to_json
 from training.recipes import quick, recipe
@@ -152,3 +154,47 @@ def test_a_run_without_a_file(tmp_path, capsys):
     refused(["resume", str(tmp_path)], "it has no config.json", tmp_path, capsys)
     os.mkfifo(tmp_path / "config.json")
     refused(["resume", str(tmp_path)], "it has no config.json", tmp_path, capsys)
+
+
+@quick_on_torch
+def test_a_run_goes_on_alone_and_with_its_own_data(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    data, folder = tmp_path / "data.NPZ", tmp_path / "run"
+
+    def put(count):
+        images, labels = rng.integers(0, 256, (count, 16, 16, 1), dtype="uint8"), np.arange(count) % 10
+        with data.open("wb") as file:
+            np.savez(file, train_images=images, train_labels=labels, test_images=images[:20], test_labels=labels[:20])
+
+    put(64)
+    assert main(["fashion_resnet20", "--quick", "--data", str(data), "--out", str(folder)]) == 0
+    with run_folder.alone(folder):
+        assert main(["resume", str(folder)]) == 1
+    assert "Another process trains in" in capsys.readouterr().err
+    assert main(["resume", str(folder)]) == 0
+    put(40)
+    assert main(["resume", str(folder)]) == 1
+    said = capsys.readouterr().err
+    assert "are not those that" in said
+    assert "64 pictures to learn from in 8 batches then, 40 in 5 now" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("network.settings={'classes': 3}", "`network.settings` has what other fields of the recipe say: classes"),
+        ("augmentation.pad=100000000", "`augmentation.pad` is at most the size of the pictures, 16"),
+        ("epochs={[]: 1}", "`epochs` must be a whole number"),
+    ],
+)
+def test_settings_that_are_not_for_the_user(setting, said, tmp_path, capsys):
+    assert main(["fashion_resnet20", "--quick", "--out", str(tmp_path / "run"), "--set", setting]) == 1
+    assert said in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_logs_that_are_damaged(tmp_path):
+    for text in (b"epoch,loss\n1,2,3,4\n", b"hello\nworld", b"\xff\xfe", b"loss\n1\n"):
+        (tmp_path / "log.csv").write_bytes(text)
+        with pytest.raises(ValueError, match=r"log.csv' is not as it was written .*Move it away"):
+            callbacks.rows(tmp_path / "log.csv")

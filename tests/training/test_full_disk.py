@@ -104,6 +104,10 @@ def test_checkpoints_that_are_torn(tmp_path, capsys):
     with pytest.warns(UserWarning, match=f"Passed over: .*{last.name}: its state.safetensors is not what was written. Taken"):
         assert main(["resume", str(tmp_path / "run")]) == 0
     assert sorted(path.name for path in last.parent.iterdir()) == [f"damaged_{last.name}", first.name, last.name]
+    (last / "checkpoint.json").write_text("[]")  # the second damage at one step
+    with pytest.warns(UserWarning, match=r"Passed over: .*its checkpoint.json cannot be read \(TypeError\)"):
+        assert main(["resume", str(tmp_path / "run")]) == 0
+    assert sorted(path.name for path in last.parent.glob("damaged_*")) == [f"damaged_{last.name}", f"damaged_{last.name}_1"]
     for path in (first, last):
         page = path / "checkpoint.json"
         page.write_text(page.read_text().replace('"step"', '"stop"'))

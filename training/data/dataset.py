@@ -52,7 +52,10 @@ def split(labels: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
 def _held_back(found: dict[str, Any], share: float, where: str) -> dict[str, np.ndarray]:
     missing = {"train_images", "train_labels"} - set(found)
     if missing:
-        raise ValueError(f"{where} lacks {', '.join(sorted(missing))}.")
+        raise ValueError(
+            f"{where} lacks {', '.join(sorted(missing))}; it has {', '.join(sorted(found)) or 'nothing'}. "
+            "Pictures to test on are test_images and test_labels; without these some are held back."
+        )
     images, labels = np.asarray(found["train_images"]), np.asarray(found["train_labels"]).reshape(-1)
     if len(images) != len(labels) or not len(images):
         raise ValueError(f"{where} must have as many labels as pictures, and some. It has {len(images)} and {len(labels)}.")

@@ -64,11 +64,11 @@ def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
 
 def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | None) -> Dataset:
     data, said = recipe.data, repr(str(path))
-    if path.suffix == ".npz" and path.is_file():
+    if path.suffix.lower() == ".npz" and path.is_file():
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return of_arrays(dict(file), data, said)
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             if "Set " in str(error) or said in str(error):
                 raise
             raise ValueError(f"{said} cannot be read as arrays of NumPy ({error}).") from error

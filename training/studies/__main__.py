@@ -50,7 +50,12 @@ def main(words: Sequence[str] | None = None) -> int:
     except (ValueError, ImportError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{folder}/{arguments.study}.png, {arguments.study}.md")
+    if arguments.quick:
+        page = folder / f"{arguments.study}.md"
+        page.write_text("**By --quick, with networks of a few filters: nothing here is a result.**\n\n" + page.read_text("utf-8"), "utf-8")
+    print(
+        f"{folder}/{arguments.study}.png, {arguments.study}.md" + (": by --quick, so nothing in it is a result" if arguments.quick else "")
+    )
     return 0
 
 
