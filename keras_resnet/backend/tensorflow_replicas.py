@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_resnet.backend import replicas
+from keras_resnet.backend.replica_seeds import seeds_apart
 
 
 def _context() -> Any:
@@ -68,6 +69,7 @@ class Engine:
         self.count = int(self.strategy.num_replicas_in_sync)
         self.local = self.count // self.processes
         self.least_test_batch = self.count
+        self.seeds_alike = seeds_apart(_number)
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Where variables are made that every replica has."""
@@ -187,6 +189,13 @@ class Engine:
 
     def close(self) -> None:
         """Leaves the strategy to Python."""
+        self.seeds_alike()
+
+
+def _number() -> Any:
+    """Of the replica whose step is traced; 0 where none is."""
+    context = tf.distribute.get_replica_context()
+    return 0 if context is None else context.replica_id_in_sync_group
 
 
 def _rows(batch: Any) -> Any:

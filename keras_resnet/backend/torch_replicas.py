@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from keras_resnet import backend
 from keras_resnet.backend import replicas
+from keras_resnet.backend.replica_seeds import seeds_apart
 from keras_resnet.backend.torch_step import COMPILER, ForwardAndLoss
 
 LAUNCH = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
@@ -81,6 +82,7 @@ class Engine:
         self.hosts = dist.new_group(backend="gloo", timeout=datetime.timedelta(seconds=timeout))
         self.rank, self.processes = dist.get_rank(), dist.get_world_size()
         self.count = self.least_test_batch = self.processes
+        self.seeds_alike = seeds_apart(lambda: self.rank)
 
     def scope(self) -> contextlib.AbstractContextManager:
         """Nothing special to build a model in."""
@@ -126,6 +128,7 @@ class Engine:
 
     def close(self) -> None:
         """Ends the group that this started."""
+        self.seeds_alike()
         if self.mine and dist.is_initialized():
             dist.destroy_process_group()
 

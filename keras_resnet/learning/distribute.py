@@ -31,7 +31,8 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
     model.fit(replicas.training(data), steps_per_epoch=len(data), epochs=90, verbose=2 if replicas.is_first else 0)
     ```
 
-    Each replica is a device with a copy of the model and its part of every batch; a step is that of the batch as a whole.
+    Each replica is a device with a copy of the model and its part of every batch; a step is that of the batch as a whole. Dropout and its
+    like draw other numbers on each; the states of their generators stay alike.
 
     | backend | launched by | replicas |
     | --- | --- | --- |
