@@ -39,7 +39,7 @@ class Log(keras.callbacks.Callback):
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(self.rows)
+        writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
         written(self.path, lambda place: pathlib.Path(place).write_text(text.getvalue(), encoding="utf-8"))
 
 

@@ -35,8 +35,11 @@ def checked(recipe: Recipe) -> Recipe:
     for name in ("mean", "deviation"):
         if len(getattr(recipe.data, name)) != channels:
             raise ValueError(f"`data.{name}` needs a number for each of {channels} channels. Received: {getattr(recipe.data, name)!r}.")
-    if len(recipe.augmentation.crop_area) not in (0, 2):
-        raise ValueError(f"`augmentation.crop_area` is empty or two shares. Received: {recipe.augmentation.crop_area!r}.")
+    area, ratio = recipe.augmentation.crop_area, recipe.augmentation.crop_ratio
+    if len(area) not in (0, 2) or list(area) != sorted(area):
+        raise ValueError(f"`augmentation.crop_area` is empty or two shares, the least first. Received: {area!r}.")
+    if len(ratio) != 2 or not 0 < ratio[0] <= ratio[1]:
+        raise ValueError(f"`augmentation.crop_ratio` is two numbers above 0, the least first. Received: {ratio!r}.")
     taken = OF_THE_RECIPE & (set(recipe.network.settings) | set(recipe.network.quick))
     if taken:
         raise ValueError(

@@ -72,13 +72,15 @@ class Augmentation:
     """How pictures are changed, in this order."""
 
     crop_area: tuple[float, ...] = ()  # least and largest share of the picture in a random-resized crop; empty: none
+    crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3)  # least and largest width of that crop over its height
     flip: bool = True  # left and right, each second picture
     rand_magnitude: float | None = None  # of RandAugment, 0 to 10; none: no RandAugment
     rand_count: int = 2  # operations for each picture
     rand_deviation: float | None = 0.5  # of the magnitude; none: uniform up to it
     rand_chance: float = 0.5  # of each operation
     pad: int = 0  # pixels around the picture before it is cut to its size again, at random
-    erasing: float = 0.0  # share of pictures with a rectangle of noise
+    erasing: float = 0.0  # share of pictures with a rectangle that is erased
+    erasing_fill: Literal["noise", "mean"] = "noise"  # by what
     mixup: float = 0.0  # alpha; 0: none
     cutmix: float = 0.0  # alpha; 0: none
     mix_per: Literal["image", "batch"] = "batch"  # what has a mixture of its own

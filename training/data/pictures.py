@@ -29,6 +29,7 @@ class Pictures:
         size: height and width in pixels.
         seed: `None` for the middles.
         area: least and largest share of the picture.
+        ratio: least and largest width of a part over its height.
         flip: whether to mirror each second one.
         keep: side of the middle, of the shorter side.
         stop: whether a damaged file raises a `ValueError` instead.
@@ -41,12 +42,14 @@ class Pictures:
         size: int,
         seed: int | None = None,
         area: tuple[float, ...] = (1.0, 1.0),
+        ratio: tuple[float, ...] = (3 / 4, 4 / 3),
         flip: bool = False,
         keep: float = 1.0,
         stop: bool = False,
         opened: Callable[[int], Any] | None = None,
     ):
-        self.paths, self.size, self.seed, self.area, self.flip, self.keep, self.stop = paths, size, seed, area, flip, keep, stop
+        self.paths, self.size, self.seed, self.area, self.ratio = paths, size, seed, area, ratio
+        self.flip, self.keep, self.stop = flip, keep, stop
         self.open = opened or (lambda index: read_picture(self.paths[index]))
         self.epoch = 0
         self.unread: dict[str, str] = {}
@@ -101,7 +104,7 @@ class Pictures:
 
     def part(self, indices: np.ndarray) -> "Pictures":
         """Those at `indices`; what could not be read so far stays known."""
-        settings: tuple = (self.size, self.seed, self.area, self.flip, self.keep, self.stop)
+        settings: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep, self.stop)
         of = Pictures([self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])))
         of.unread = self.unread
         return of
@@ -140,17 +143,19 @@ class Pictures:
             box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
             return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box))
         rng = np.random.default_rng((self.seed, self.epoch, index, time))
-        box = _random_box(rng, width, height, self.area)
+        box = _random_box(rng, width, height, self.area, self.ratio)
         cut = np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box, reducing_gap=2.0))
         return cut[:, ::-1] if self.flip and rng.random() < 0.5 else cut
 
 
-def _random_box(rng: np.random.Generator, width: int, height: int, area: tuple[float, ...]) -> tuple[float, float, float, float]:
+def _random_box(
+    rng: np.random.Generator, width: int, height: int, area: tuple[float, ...], ratio: tuple[float, ...]
+) -> tuple[float, float, float, float]:
     """Of ten parts of random area and shape the first that fits, else the largest square in the middle."""
     for _ in range(10):
         pixels = rng.uniform(area[0], area[1]) * width * height
-        ratio = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
-        wide, high = round(math.sqrt(pixels * ratio)), round(math.sqrt(pixels / ratio))
+        shape = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        wide, high = round(math.sqrt(pixels * shape)), round(math.sqrt(pixels / shape))
         if 0 < wide <= width and 0 < high <= height:
             left, top = int(rng.integers(0, width - wide + 1)), int(rng.integers(0, height - high + 1))
             return left, top, left + wide, top + high

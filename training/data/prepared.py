@@ -74,7 +74,7 @@ def changes(recipe: Recipe, on_device: bool) -> list[learning.Augmentation]:
     data, wanted = recipe.data, recipe.augmentation
     found: list[learning.Augmentation] = []
     if on_device and wanted.crop_area:
-        found.append(learning.RandomResizedCrop(data.size, area=wanted.crop_area, flip=wanted.flip))
+        found.append(learning.RandomResizedCrop(data.size, area=wanted.crop_area, ratio=wanted.crop_ratio, flip=wanted.flip))
     elif on_device and wanted.flip and not wanted.pad:  # the whole picture, mirrored
         found.append(learning.RandomResizedCrop(data.size, area=(1.0, 1.0), ratio=(1.0, 1.0), flip=True))
     if wanted.rand_magnitude is not None:
@@ -84,7 +84,7 @@ def changes(recipe: Recipe, on_device: bool) -> list[learning.Augmentation]:
     if wanted.pad:  # behind the norm, so that what comes in is the mean
         found.append(learning.PadAndCrop(wanted.pad, flip=on_device and wanted.flip and not wanted.crop_area))
     if wanted.erasing:
-        found.append(learning.RandomErasing(wanted.erasing, fill="normal"))
+        found.append(learning.RandomErasing(wanted.erasing, fill="normal" if wanted.erasing_fill == "noise" else 0.0))
     if wanted.mixup or wanted.cutmix:
         found.append(learning.Mix(data.classes, wanted.mixup, wanted.cutmix, smoothing=recipe.loss.smoothing, per=wanted.mix_per))
     return found

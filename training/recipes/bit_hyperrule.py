@@ -4,9 +4,9 @@
 
 SGD at 0.003 with momentum 0.9 and without weight decay, batches of 512. A set of up to 20,000 pictures is learnt from for 500 steps, one
 of up to 500,000 for 10,000 and a larger one for 20,000, the latter two with MixUp of 0.1; the rate falls to a tenth at 30, 60 and 90 % of
-them. Pictures of less than 96 x 96 pixels are seen at 128, larger ones at 480 here, cut from 160 and 512, with sides that differ by up to a
-third, where the rule cuts squares. Weights are those learnt from ImageNet-21k, which are downloaded once. The pets, whose pictures differ
-in size, come as a folder. Not measured here.
+them. Pictures of less than 96 x 96 pixels are seen at 128, larger ones at 480 here, cut from 160 and 512; of a folder's pictures squares
+are cut, where the rule first makes them square. Weights are those learnt from ImageNet-21k, which are downloaded once. The pets, whose
+pictures differ in size, come as a folder. Not measured here.
 
 Source: Kolesnikov et al. 2020, arXiv:1912.11370, section 3.3; the linear rise of 500 steps, or fewer for short trainings, as in its
 repository. Published figures are of larger networks; see its tables.
@@ -36,7 +36,10 @@ def hyperrule(name: str, data: Data, examples: int, side: int) -> Recipe:
         schedule=Schedule("step", warm_up=100 * min(500, steps // 5) / steps, milestones=(30, 60, 90)),
         # From 160 to 128 or 512 to 480 pixels: a crop of this share of the area.
         augmentation=Augmentation(
-            crop_area=(0.64, 0.64) if size == 128 else (0.88, 0.88), mixup=0.1 if steps > 500 else 0.0, mix_per="batch"
+            crop_ratio=(1.0, 1.0),
+            crop_area=(0.64, 0.64) if size == 128 else (0.88, 0.88),
+            mixup=0.1 if steps > 500 else 0.0,
+            mix_per="batch",
         ),
         epochs=100,
         steps=steps // 100,
