@@ -13,7 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from keras_resnet import backend
 from keras_resnet.backend import replicas
 from keras_resnet.backend.replica_seeds import seeds_apart
-from keras_resnet.backend.torch_step import COMPILER, ForwardAndLoss
+from keras_resnet.backend.torch_step import COMPILER, ForwardAndLoss, step
 
 LAUNCH = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 
@@ -47,8 +47,8 @@ class Trained(torch.nn.Module):
 
     def __init__(self, model: keras.Model):
         super().__init__()
-        step: Any = ForwardAndLoss(model)
-        self.held = (torch.compile(step, backend=COMPILER) if model.jit_compile else step,)  # in a tuple it is no part of this module
+        part: Any = ForwardAndLoss(model)
+        self.held = (torch.compile(part, backend=COMPILER) if model.jit_compile else part,)  # in a tuple it is no part of this module
         self.trained = torch.nn.ParameterList([variable.value for variable in model.trainable_variables])
 
     def forward(self, x: Any, y: Any, sample_weight: Any) -> tuple:
@@ -103,10 +103,10 @@ class Engine:
             dist.broadcast(variable.value.data, 0)
         if hasattr(model, "ddp_model"):  # Keras 3.16 wraps models itself
             return
-        step = _Step(model)
-        model.train_step = step.train
-        model.make_train_function = step.make_train_function
-        model.compute_metrics, model.get_metrics_result = step.compute_metrics, step.get_metrics_result
+        shared = _Step(model)
+        model.train_step = shared.train
+        model.make_train_function = shared.make_train_function
+        model.compute_metrics, model.get_metrics_result = shared.compute_metrics, shared.get_metrics_result
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so."""
@@ -154,21 +154,14 @@ class _Step:
 
     def train(self, data: Any) -> dict:
         """As Keras's `train_step`, its loss the mean over replicas."""
-        model = self.model
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         if self.wrapped is None:
             self.wrapped = self._wrap()
-        model.zero_grad()
-        y_pred, loss = self.wrapped(x, y, sample_weight)
-        first = next(one for one in keras.tree.flatten(x) if one is not None)
-        next(metric for metric in model.metrics if metric.name == "loss").update_state(loss.detach(), sample_weight=first.shape[0])
-        model.optimizer.scale_loss(loss).backward()
-        variables = model.trainable_weights
-        with torch.no_grad():
-            model.optimizer.apply([variable.value.grad for variable in variables], variables)
-            if not replicas.current.sync_norm:
-                average([v for v in model.non_trainable_variables if v.name in ("moving_mean", "moving_variance")])
-        return model.compute_metrics(x, y, keras.tree.map_structure(torch.Tensor.detach, y_pred), sample_weight=sample_weight)
+        return step(self.model, data, self.wrapped, self._average)
+
+    def _average(self) -> None:
+        """Of each replica's own statistics; those of all together are equal already."""
+        if not replicas.current.sync_norm:
+            average([v for v in self.model.non_trainable_variables if v.name in ("moving_mean", "moving_variance")])
 
     def compute_metrics(self, *arguments: Any, **named: Any) -> dict:
         """Of this replica, behind each batch."""

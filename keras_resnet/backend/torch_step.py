@@ -31,16 +31,26 @@ def compiled_step(model: keras.Model) -> Callable[[Any], dict[str, Any]]:
     """
     forward_and_loss = torch.compile(ForwardAndLoss(model), backend=COMPILER)
 
-    def step(data: Any) -> dict[str, Any]:
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        model.zero_grad()
-        y_pred, loss = forward_and_loss(x, y, sample_weight)
-        images = next(one for one in keras.tree.flatten(x) if one is not None).shape[0]
-        next(metric for metric in model.metrics if metric.name == "loss").update_state(loss.detach(), sample_weight=images)
-        model.optimizer.scale_loss(loss).backward()
-        variables = list(model.trainable_variables)
-        with torch.no_grad():
-            model.optimizer.apply([variable.value.grad for variable in variables], variables)
-        return model.compute_metrics(x, y, keras.tree.map_structure(torch.Tensor.detach, y_pred), sample_weight=sample_weight)
+    return lambda data: step(model, data, forward_and_loss)
 
-    return step
+
+def step(model: keras.Model, data: Any, forward_and_loss: Callable, behind: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Keras's training step, whose forward pass and loss are `forward_and_loss(x, y, sample_weight)`.
+
+    Args:
+        model: compiled.
+        data: a batch, as `fit` passes it on.
+        forward_and_loss: `ForwardAndLoss` of the model, or what wraps it.
+        behind: what is done once the variables have moved, before metrics are read.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    model.zero_grad()
+    y_pred, loss = forward_and_loss(x, y, sample_weight)
+    images = next(one for one in keras.tree.flatten(x) if one is not None).shape[0]
+    next(metric for metric in model.metrics if metric.name == "loss").update_state(loss.detach(), sample_weight=images)
+    model.optimizer.scale_loss(loss).backward()
+    variables = list(model.trainable_variables)
+    with torch.no_grad():
+        model.optimizer.apply([variable.value.grad for variable in variables], variables)
+        behind()
+    return model.compute_metrics(x, y, keras.tree.map_structure(torch.Tensor.detach, y_pred), sample_weight=sample_weight)

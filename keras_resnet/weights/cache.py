@@ -109,16 +109,6 @@ def remember(path: pathlib.Path, url: str, digest: str) -> None:
         path.with_name(f".{path.name}.json").write_text(json.dumps(record), encoding="utf-8")
 
 
-def sync(folder: pathlib.Path) -> None:
-    """The new name onto the disk too, where folders can be opened."""
-    with contextlib.suppress(OSError):
-        number = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(number)
-        finally:
-            os.close(number)
-
-
 def sweep(folder: pathlib.Path) -> None:
     """Removes parts with which nobody went on."""
     for path in folder.glob(".*.part*"):

@@ -11,9 +11,10 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
-from keras_resnet.weights.cache import DIGEST, cache_folder, check_name, fits, is_name, is_there, offline, remember, sum_of, sweep, sync
+from keras_resnet.weights.cache import DIGEST, cache_folder, check_name, fits, is_name, is_there, offline, remember, sum_of, sweep
 from keras_resnet.weights.connection import Limits, TransferError, check_url
 from keras_resnet.weights.transfer import PASSING, discard, transfer
+from keras_resnet.weights.whole_files import settle
 
 HUB_WAITS = (1, 2, 4, 0)  # seconds before the hub is asked again, if it may be better then
 ENDPOINT = "The environment variable HF_ENDPOINT"
@@ -213,7 +214,8 @@ def _bring(url: str, digest: str, path: pathlib.Path, part: pathlib.Path, limits
         os.replace(part, path)
     finally:
         discard(part)
-    sync(path.parent)
+    with contextlib.suppress(OSError):  # where folders cannot be opened
+        settle(path.parent)
     remember(path, url, digest)
 
 

@@ -106,15 +106,20 @@ def basic_depths(depth: int) -> tuple[int, int, int]:
     return ((depth - 2) // 6,) * 3
 
 
-def one_preactivation(depths: Sequence[int]) -> tuple[str, dict[str, Any]]:
-    """Name and settings of the one network that `--depths` asks for.
+def one_preactivation(
+    folder: pathlib.Path, data: str, epochs: int, quick: bool, depths: Sequence[int]
+) -> tuple[str, Recipe, keras.Model, Rows]:
+    """Trains the one network that `--depths` asks for, and gives its name, its recipe, itself and a row an epoch.
 
     Raises:
-        ValueError: if it asks for several, or there is no such network.
+        ValueError: if it asks for several or there is no such network, if the folder exists, and at data that cannot be read.
     """
     if len(depths) != 1:
         raise ValueError(f"One network is looked into. Received: --depths {' '.join(map(str, depths))}.")
-    return f"preresnet{depths[0]}", {"depths": basic_depths(depths[0])}
+    name, settings = f"preresnet{depths[0]}", {"depths": basic_depths(depths[0])}
+    new(folder, data)
+    wanted = recipe("preresnet20", data, 0, epochs, quick, settings=TINY if quick else settings)
+    return name, wanted, *fit(wanted, data, folder / "runs" / f"{name}-0.csv")
 
 
 def prepared(wanted: Recipe, images: Any) -> np.ndarray:

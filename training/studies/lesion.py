@@ -67,10 +67,7 @@ def study(
     Raises:
         ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2 or more than one.
     """
-    name, settings = compared.one_preactivation(depths)
-    compared.new(folder, data)
-    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else settings)
-    model, _ = compared.fit(wanted, data, folder / "runs" / f"{name}-0.csv")
+    name, wanted, model, _ = compared.one_preactivation(folder, data, epochs, quick, depths)
     test = dataset(wanted, data).test
     images = compared.prepared(wanted, test.images)
     chain = blocks(model)

@@ -113,10 +113,7 @@ def study(
     Raises:
         ValueError: if the folder exists, at data that cannot be read, and at depths other than 6n + 2 or more than one.
     """
-    name, settings = compared.one_preactivation(depths)
-    compared.new(folder, data)
-    wanted = compared.recipe("preresnet20", data, 0, epochs, quick, settings=compared.TINY if quick else settings)
-    network, rows = compared.fit(wanted, data, folder / "runs" / f"{name}-0.csv")
+    _, wanted, network, rows = compared.one_preactivation(folder, data, epochs, quick, depths)
     train = dataset(wanted, data).train
     tracer, rng = Tracer(network), np.random.default_rng(0)
     count = len(tracer.steps)
