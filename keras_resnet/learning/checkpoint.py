@@ -4,6 +4,7 @@ import dataclasses
 import math
 import os
 import pathlib
+import queue
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -124,13 +125,16 @@ class Checkpoint(keras.callbacks.Callback):
         parts: what else goes on from where it was; see `save_checkpoint`.
         write: whether this process writes; of several that train together one does, and all restore.
 
-    `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is to be
-    set to the batches that were complete.
+    Those within an epoch are written when the next batch is there and has not begun, so that Keras need not wait for the device behind
+    each. `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is
+    to be set to the batches that were complete.
 
     Raises:
         ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
         OSError: if a checkpoint cannot be written; those that are there stay.
     """
+
+    async_safe = True  # to Keras: `on_train_batch_end` may run beside the training
 
     def __init__(
         self,
@@ -154,8 +158,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.parts, self.write = dict(parts or {}), bool(write)
         self.epoch, self.before = 0, 0
         self.last: CheckpointRecord | None = None
-        if every != "epoch":  # set only then: Keras waits for the device after each batch for the sake of this method
-            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+        self._said: queue.SimpleQueue = queue.SimpleQueue()  # losses and metrics of a batch to write behind
 
     def restore(self, model: keras.Model) -> int:
         """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
@@ -186,21 +189,40 @@ class Checkpoint(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
+        self.epoch, self._said = epoch, queue.SimpleQueue()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.monitor is not None and self.monitor not in (logs or {}):
             raise ValueError(f"`monitor` names none of the logs {sorted(logs or {})}. Received: monitor={self.monitor!r}.")
         self.before = 0
+        self._catch_up()
         self.save(epoch + 1, 0, logs)
 
-    def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Behind the last batch validation is still to come, whose end writes one.
-        if (self.before + batch + 1) % int(self.every) or batch + 1 == (self.params or {}).get("steps"):
+        if self._due(batch + 1) and batch + 1 != (self.params or {}).get("steps"):
+            self._said.put({name: float(value) for name, value in (logs or {}).items() if name != self.monitor})
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not batch or not self._due(batch):
             return
-        values = {name: float(value) for name, value in (logs or {}).items() if name != self.monitor}
+        step_of(self.model)  # the batch before is over then, and what it gave about to be said
+        try:
+            values = self._said.get(timeout=10)
+        except queue.Empty:  # another callback raised in that thread, which Keras tells later
+            values = {}
         if math.isfinite(values.get("loss", 0.0)):  # of another a guard says more
-            self.save(self.epoch, self.before + batch + 1, values)
+            self._catch_up(batch)
+            self.save(self.epoch, self.before + batch, values)
+
+    def _catch_up(self, before: int | None = None) -> None:
+        """For averages that stand behind this one."""
+        for part in self.parts.values():
+            getattr(part, "catch_up", lambda _: None)(before)
+
+    def _due(self, complete: int) -> bool:
+        """Whether one is to be written behind that many batches of this `fit`'s epoch."""
+        return self.write and self.every != "epoch" and (self.before + complete) % int(self.every) == 0
 
     def _thin(self) -> None:
         found = files.listed(self.folder)
