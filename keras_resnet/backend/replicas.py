@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 
@@ -41,6 +42,15 @@ def train_as(replicas: Replicas) -> None:
     """Makes this what the process is from now on. What is compiled already stays what it was."""
     global current
     current = replicas
+
+
+def part_of_loss(loss: Any) -> Any:
+    """A loss that a model works out itself, as replicas add it up: on TensorFlow a part of it, as Keras makes those of `compile`."""
+    if keras.backend.backend() != "tensorflow":
+        return loss
+    import tensorflow as tf
+
+    return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
 
 
 def joined(mean: Any, variance: Any, count: Any, number: Any, total: int, add: Callable) -> tuple[Any, Any, Any]:

@@ -149,8 +149,8 @@ class Replicas:
         """Makes a compiled model's `fit` a step of all replicas.
 
         Raises:
-            ValueError: if it was built outside the scope, or is sharded; on TensorFlow with an optimizer that clips or accumulates
-                gradients, neither of which Keras can do there.
+            ValueError: if it was built outside the scope, or is sharded; on TensorFlow with an optimizer that puts its averages in place
+                of the weights while it trains (`ema_overwrite_frequency`), which Keras cannot do there.
         """
         self.check_model(model)
         if self._engine is not None:
