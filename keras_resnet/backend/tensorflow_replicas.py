@@ -152,8 +152,8 @@ class Engine:
         """Whether a set of that many is tested on in parts: here parts may differ."""
         return True
 
-    def testing(self, batches: Any, rest: int) -> Any:
-        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
+    def testing(self, batches: Any, size: int, rest: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
 
         Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
         """

@@ -219,7 +219,7 @@ class Replicas:
         """
         if self._engine is None or batches is None:
             return batches
-        return self._engine.testing(batches, _sizes(batches)[1])
+        return self._engine.testing(batches, *_sizes(batches))
 
     def close(self) -> None:
         """Ends training together. The process is then one by itself."""

@@ -97,7 +97,8 @@ def trained(replicas: learning.Replicas, name: str, start: list[np.ndarray] | No
         made = compiled(name, start)
     replicas.adopt(made)
     began = made.get_weights()  # PyTorch's of the first process
-    data = learning.Batches(*pictures(name), batch_size=BATCH, shuffle=False, drop_remainder=True, part=replicas.part)
+    augment = [learning.RandomErasing(chance=0.0)]  # which puts batches on the device
+    data = learning.Batches(*pictures(name), augment, batch_size=BATCH, shuffle=False, drop_remainder=True, part=replicas.part)
     history = made.fit(replicas.training(data), steps_per_epoch=1, epochs=STEPS, shuffle=False, verbose=0).history
     found = {"loss": np.array(history["loss"]), "asked": np.array(history["loss"][-1])}
     if replicas.rank:  # alone, and twice
