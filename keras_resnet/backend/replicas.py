@@ -13,16 +13,18 @@ from keras import ops
 
 @dataclasses.dataclass(frozen=True)
 class Replicas:
-    """What batch normalization needs to know.
+    """What batch normalization needs to know, and checkpoints.
 
     Args:
         count: replicas, 1 if nobody trains together.
         sync_norm: whether statistics are those of all parts together; else each replica normalizes by its own, and the moving ones go
             towards the mean over replicas of theirs.
+        engine: of several processes, what they ask each other by; `None` where there is one.
     """
 
     count: int = 1
     sync_norm: bool = False
+    engine: Any = None
 
     @property
     def together(self) -> bool:

@@ -139,7 +139,12 @@ class Engine:
         """Whether any process says so."""
         if self.processes == 1:
             return asked
-        return bool(_most(self.strategy, tf.constant(float(asked))) > 0)
+        return bool(_sum(self.strategy, tf.constant(float(asked))) > 0)
+
+    def first(self, number: int) -> int:
+        """What the first process says."""
+        said = tf.constant(float(number) if self.rank == 0 else 0.0, tf.float64)  # its replicas all say it
+        return round(float(_sum(self.strategy, said)) / self.local)
 
     def training(self, batches: Iterable) -> Any:
         """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
@@ -209,7 +214,7 @@ def _rows(batch: Any) -> Any:
 
 
 @tf.function(autograph=False)
-def _most(strategy: Any, value: Any) -> Any:
+def _sum(strategy: Any, value: Any) -> Any:
     return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
 
 

@@ -114,6 +114,12 @@ class Engine:
         dist.all_reduce(said, dist.ReduceOp.MAX, group=self.hosts)
         return bool(said.item())
 
+    def first(self, number: int) -> int:
+        """What the first process says."""
+        said = torch.tensor(number, dtype=torch.int64)
+        dist.broadcast(said, 0, group=self.hosts)
+        return int(said.item())
+
     def training(self, batches: Any) -> Any:
         """Batches as `fit` takes them."""
         return batches

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
@@ -90,7 +91,12 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
     Raises:
         ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
     """
-    folder = _folder(folder)
+    found = _readable(_folder(folder))
+    return None if found is None else _taken(model, parts or {}, *found)
+
+
+def _readable(folder: pathlib.Path) -> tuple[pathlib.Path, dict, dict] | None:
+    """The last checkpoint that is not damaged, or the one that the folder is, with what it holds."""
     found = [folder] if (folder / files.PAGE).is_file() else files.listed(folder)
     damaged = []
     for path in found:
@@ -100,12 +106,16 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
             damaged.append(str(error))
             continue
         if damaged:
-            warnings.warn(f"Passed over: {' '.join(damaged)} Taken: {path}.", stacklevel=2)
-        scattered(model, parts or {}, arrays, page, str(path))
-        return _record(path, page)
+            warnings.warn(f"Passed over: {' '.join(damaged)} Taken: {path}.", stacklevel=3)
+        return path, arrays, page
     if damaged:
         raise ValueError(f"All checkpoints are damaged. {' '.join(damaged)}")
     return None
+
+
+def _taken(model: keras.Model, parts: Mapping[str, Part], path: pathlib.Path, arrays: dict, page: dict) -> CheckpointRecord:
+    scattered(model, parts, arrays, page, str(path))
+    return _record(path, page)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -161,15 +171,55 @@ class Checkpoint(keras.callbacks.Callback):
         self._said: queue.SimpleQueue = queue.SimpleQueue()  # losses and metrics of a batch to write behind
 
     def restore(self, model: keras.Model) -> int:
-        """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
-        if self.write:
-            swept(self.folder)
-        self.last = restore_checkpoint(self.folder, model, self.parts)
+        """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with.
+
+        Processes that train together all call it, and all take the one that the first took.
+
+        Raises:
+            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one.
+        """
+        return self._set(model, known.current.engine)
+
+    def put_back(self, model: keras.Model) -> int:
+        """As `restore`, but of this process alone, as before it ends."""
+        return self._set(model, None)
+
+    def _set(self, model: keras.Model, engine: Any) -> int:
+        found, failure = None, None
+        try:
+            if self.write:
+                swept(self.folder)
+            if self.write or engine is None:
+                found = _readable(self.folder)
+        except Exception as error:
+            failure = error
+        if engine is not None:
+            mine = (-1, -1) if found is None else files.numbers(found[0])
+            first = tuple(engine.first(number) for number in mine)
+            try:
+                found = found if mine == first or failure else self._of_the_first(*first)
+            except Exception as error:
+                failure = error
+        failed = failure is not None
+        if failed if engine is None else engine.agree(failed):
+            raise failure or ValueError("Another of the processes that train together could not read its checkpoint; it says why.")
+        # All at once, as JAX has processes wait for each other here.
+        self.last = None if found is None else _taken(model, self.parts, *found)
         for path in files.listed(self.folder) if self.write else ():
             if self.last is None or path == self.last.path:
                 break
             files.set_aside(path)  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
+
+    def _of_the_first(self, step: int, number: int) -> tuple[pathlib.Path, dict, dict] | None:
+        """What the first process took."""
+        if step < 0:
+            return None
+        path = self.folder / files.name_of(step, number)
+        found = _readable(path)
+        if found is None:
+            raise ValueError(f"{path} is not here, which the first process restored. All must see the folder of the run.")
+        return found
 
     def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord | None:
         """Writes one now, if this process writes."""
@@ -180,9 +230,9 @@ class Checkpoint(keras.callbacks.Callback):
         return record
 
     def on_train_begin(self, logs: Any = None) -> None:
-        there = files.listed(self.folder)
+        there = files.listed(self.folder) if self.write else []
         step = step_of(self.model)
-        if there and int(there[0].name.split("_")[1]) > step:
+        if there and files.numbers(there[0])[0] > step:
             raise ValueError(
                 f"{str(self.folder)!r} holds {there[0].name}, and this model is at step {step}. "
                 "Pass initial_epoch=checkpoint.restore(model) to go on with that run, or another folder for a new one."

@@ -69,7 +69,7 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
         )
     engine = _engine(float(timeout), devices)
     made = Replicas(engine, sync_norm)
-    known.train_as(known.Replicas(made.count, sync_norm))
+    known.train_as(known.Replicas(made.count, sync_norm, engine if made.processes > 1 else None))
     return made
 
 

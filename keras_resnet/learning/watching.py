@@ -81,7 +81,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
             epoch, place = divmod(self.epoch * (self.steps or whole) + batch, whole)
             said += f", of the examples {self.sampler.order(epoch)[place * size : (place + 1) * size].tolist()}"
         if self.checkpoint is not None:
-            self.checkpoint.restore(self.model)
+            self.checkpoint.put_back(self.model)
             last = self.checkpoint.last
             said += ". No checkpoint was there to put back" if last is None else f". The model is that of {last.path} again"
         raise FloatingPointError(f"{said}. Lower the learning rate, clip gradients, or look at these examples.")

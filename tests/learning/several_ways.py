@@ -3,9 +3,12 @@
 Launched as a user's would be, by the environment. It leaves a file a case with losses and weights.
 """
 
+import dataclasses
 import os
 import pathlib
+import shutil
 import sys
+import warnings
 from collections.abc import Callable
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -107,12 +110,39 @@ def trained(replicas: learning.Replicas, name: str, start: list[np.ndarray] | No
     return found | {f"end{i:02d}": value for i, value in enumerate(made.get_weights())}
 
 
+def restored(replicas: learning.Replicas, folder: pathlib.Path) -> dict[str, np.ndarray]:
+    """Which step all restore where each sees other checkpoints: the first one's last is torn; then the others have none of the first's."""
+    with replicas.scope():
+        made = compiled("dropout")
+    replicas.adopt(made)
+    if not made.optimizer.built:
+        made.optimizer.build(made.trainable_variables)
+    for step in (1, 2):
+        made.optimizer.iterations.assign(step)
+        last = learning.save_checkpoint(folder, made).path
+    checkpoint = learning.Checkpoint(folder, write=replicas.is_first)
+    if replicas.is_first:
+        (last / "state.safetensors").write_bytes(b"")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        checkpoint.restore(made)
+    step = checkpoint.last.step
+    if not replicas.is_first:
+        shutil.rmtree(folder)
+    try:
+        checkpoint.restore(made)
+        said = ""
+    except ValueError as error:
+        said = str(error)
+    return {"step": np.array(step), "refused": np.array("could not read" in said or "is not here, which the first" in said)}
+
+
 def main(folder: str, names: str, devices: list[str]) -> None:
     """Trains each case, those that draw twice, and writes what came of them."""
     several_devices(devices)
     replicas = learning.distribute(devices=devices or None, timeout=60)
     for name in names.split(","):
-        known.train_as(known.Replicas(replicas.count, name not in DRAWS))
+        known.train_as(dataclasses.replace(known.current, sync_norm=name not in DRAWS))
         keras.utils.set_random_seed(1 + (replicas.rank if keras.backend.backend() == "torch" else 0))
         found = trained(replicas, name)
         start = [value for key, value in found.items() if key.startswith("start")]
@@ -120,6 +150,9 @@ def main(folder: str, names: str, devices: list[str]) -> None:
             again = trained(replicas, name, start)
             found["same"] = np.array(all(np.array_equal(value, again[key]) for key, value in found.items()))
         np.savez(pathlib.Path(folder) / f"{name}{replicas.rank}.npz", **found)
+    if replicas.processes > 1:
+        found = restored(replicas, pathlib.Path(folder) / f"checkpoints{replicas.rank}")
+        np.savez(pathlib.Path(folder) / f"restored{replicas.rank}.npz", **found)
     replicas.close()
 
 

@@ -54,7 +54,10 @@ def check(folder, names: list[str], ranks: int) -> None:
 def run(names: list[str], tmp_path, places=(), **settings) -> None:
     with Together("tests.learning.several_ways", [str(tmp_path), ",".join(names), *places], tmp_path, **settings) as those:
         assert set(those.codes()) == {0}, those.said()
-    check(tmp_path, names, settings.get("count", 2))
+    ranks = settings.get("count", 2)
+    check(tmp_path, names, ranks)
+    for rank in range(ranks if ranks > 1 else 0):
+        assert dict(np.load(tmp_path / f"restored{rank}.npz")) == {"step": 1, "refused": True}
 
 
 @pytest.mark.full
