@@ -14,6 +14,7 @@ import keras
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
+from keras_resnet.learning.pair_shapes import check_place
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 from keras_resnet.weights.whole_files import swept
 
@@ -64,9 +65,11 @@ def save_checkpoint(
         OSError: if it cannot be written; checkpoints that are there stay.
     """
     folder = _folder(folder)
+    _check(model, parts)
     for name, value in (("epoch", epoch), ("batch", batch)):
-        if value != 0 and not is_count(value):
-            raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+        check_place(name, value)
+    if not isinstance(logs, (Mapping, type(None))):
+        raise ValueError(f"`logs` must be numbers by name, or None. Received: logs={logs!r}.")
     arrays, page = gathered(model, parts or {})
     step = step_of(model)
     written = {name: float(value) for name, value in (logs or {}).items() if math.isfinite(float(value))}
@@ -91,6 +94,7 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
     Raises:
         ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
     """
+    _check(model, parts)
     found = _readable(_folder(folder))
     return None if found is None else _taken(model, parts or {}, *found)
 
@@ -162,6 +166,9 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"`every` must be 'epoch' or a number of batches from 1. Received: every={every!r}.")
         check_count("keep", keep)
         check_choice("mode", mode, ("auto", "min", "max"))
+        if monitor is not None and (not isinstance(monitor, str) or not monitor):
+            raise ValueError(f"`monitor` must be a name in the logs, such as 'val_loss', or None. Received: monitor={monitor!r}.")
+        _check_parts(parts)
         if mode == "auto":
             mode = "min" if monitor is None or "loss" in monitor or "error" in monitor else "max"
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
@@ -298,6 +305,19 @@ class Checkpoint(keras.callbacks.Callback):
     def best(self) -> pathlib.Path | None:
         """The folder of the best checkpoint by `monitor`."""
         return self._best(files.listed(self.folder))
+
+
+def _check(model: Any, parts: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
+    _check_parts(parts)
+
+
+def _check_parts(parts: Any) -> None:
+    named = isinstance(parts, Mapping) and all(isinstance(name, str) for name in parts)
+    if parts is None or (named and all(hasattr(one, "state") and hasattr(one, "set_state") for one in parts.values())):
+        return
+    raise ValueError(f"`parts` must be things with `state()` and `set_state(state)` by name, or None. Received: parts={parts!r}.")
 
 
 def _folder(folder: Any) -> pathlib.Path:

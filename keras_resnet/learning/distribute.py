@@ -56,7 +56,7 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
         ValueError: at an argument outside what is listed, and where what was launched is incomplete.
     """
     check_flag("sync_norm", sync_norm)
-    if kind in KINDS:
+    if isinstance(kind, str) and kind in KINDS:
         raise ValueError(f"{KINDS[kind]}. Pass kind='data': each device has the whole model, and its part of every batch.")
     if kind != "data":
         raise ValueError(f"`kind` must be 'data'. Received: kind={kind!r}.")
