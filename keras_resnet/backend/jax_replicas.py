@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import inspect
 import os
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -51,7 +53,7 @@ class Engine:
         self.rank, self.processes = jax.process_index(), jax.process_count()
         self.parallel = Parallel(devices=devices or keras.distribution.list_devices(), auto_shard_dataset=False)
         self.count = int(self.parallel.num_model_replicas)
-        self.whole_tests = False
+        self.undivided: weakref.WeakSet = weakref.WeakSet()  # sets to test on that are not divided
         self.before = keras.distribution.distribution()
         if isinstance(self.before, keras.distribution.ModelParallel):
             raise ValueError("ModelParallel is set, and ResNets fit on one device. Unset it: keras.distribution.set_distribution(None).")
@@ -67,18 +69,26 @@ class Engine:
     def adopt(self, model: keras.Model) -> None:
         """JAX itself puts together what is of one batch. What it cannot divide, each device works out as a whole."""
         for name in ("evaluate", "predict", "predict_on_batch"):
-            setattr(model, name, self._undivided(getattr(model, name), always=name != "evaluate"))
+            setattr(model, name, self._undivided(getattr(type(model), name).__get__(model), always=name != "evaluate"))
 
     def _undivided(self, method: Callable, always: bool) -> Callable:
         @functools.wraps(method)
         def run(*arguments: Any, **named: Any) -> Any:
-            before, self.parallel.whole = self.parallel.whole, always or self.whole_tests
+            given = inspect.signature(method).bind(*arguments, **named).arguments
+            before, self.parallel.whole = self.parallel.whole, always or self._leaves_a_rest(given["x"], given.get("batch_size") or 32)
             try:
                 return method(*arguments, **named)
             finally:
                 self.parallel.whole = before
 
         return run
+
+    def _leaves_a_rest(self, x: Any, batch: int) -> bool:
+        """Whether it is a set that `testing` was given and that is not divided, or arrays that this process's devices do not divide."""
+        if isinstance(x, keras.utils.PyDataset):
+            return x in self.undivided
+        devices = self.count // self.processes
+        return any(len(one) % devices or batch % devices for one in keras.tree.flatten(x) if hasattr(one, "shape"))
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so."""
@@ -88,18 +98,24 @@ class Engine:
 
         return bool(multihost_utils.process_allgather(np.array(asked)).any())
 
+    def first(self, number: int) -> int:
+        """What the first process says."""
+        from jax.experimental import multihost_utils
+
+        return int(multihost_utils.broadcast_one_to_all(np.array(number, "int32")))
+
     def training(self, batches: Any) -> Any:
-        """Batches as `fit` takes them, in memory of the host: from there each device gets its part."""
-        for batch in batches:
-            yield keras.tree.map_structure(np.asarray, batch)
+        """Batches as `fit` takes them. Each device gets its part of what is on the host, or from the device that augmented it."""
+        return batches
 
     def divides(self, count: int, batch: int) -> bool:
         """Whether a set of that many is tested on in parts."""
-        self.whole_tests = count % self.count > 0 or batch % self.count > 0
-        return not self.whole_tests
+        return count % self.count == 0 and batch % self.count == 0
 
-    def testing(self, batches: Any, rest: int) -> Any:
-        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
+    def testing(self, batches: Any, size: int, rest: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
+        if not self.divides(rest, size):
+            self.undivided.add(batches)
         return batches
 
     def close(self) -> None:

@@ -7,21 +7,24 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import keras
 from keras import ops
 
 
 @dataclasses.dataclass(frozen=True)
 class Replicas:
-    """What batch normalization needs to know.
+    """What batch normalization needs to know, and checkpoints.
 
     Args:
         count: replicas, 1 if nobody trains together.
         sync_norm: whether statistics are those of all parts together; else each replica normalizes by its own, and the moving ones go
             towards the mean over replicas of theirs.
+        engine: of several processes, what they ask each other by; `None` where there is one.
     """
 
     count: int = 1
     sync_norm: bool = False
+    engine: Any = None
 
     @property
     def together(self) -> bool:
@@ -41,6 +44,15 @@ def train_as(replicas: Replicas) -> None:
     """Makes this what the process is from now on. What is compiled already stays what it was."""
     global current
     current = replicas
+
+
+def part_of_loss(loss: Any) -> Any:
+    """A loss that a model works out itself, as replicas add it up: on TensorFlow a part of it, as Keras makes those of `compile`."""
+    if keras.backend.backend() != "tensorflow":
+        return loss
+    import tensorflow as tf
+
+    return loss / tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, loss.dtype)
 
 
 def joined(mean: Any, variance: Any, count: Any, number: Any, total: int, add: Callable) -> tuple[Any, Any, Any]:

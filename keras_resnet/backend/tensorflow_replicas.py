@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_resnet.backend import replicas
 from keras_resnet.backend.replica_seeds import seeds_apart
+from keras_resnet.backend.tensorflow_replicas_gradients import of_all_replicas
 
 
 def _context() -> Any:
@@ -69,6 +70,7 @@ class Engine:
         self.count = int(self.strategy.num_replicas_in_sync)
         self.local = self.count // self.processes
         self.least_test_batch = self.count
+        self.metrics: dict[str, Any] = {}
         self.seeds_alike = seeds_apart(_number)
 
     def scope(self) -> contextlib.AbstractContextManager:
@@ -79,17 +81,10 @@ class Engine:
         """Raises unless it was built in the scope, and its optimizer does the same here as elsewhere."""
         if model.distribute_strategy is not self.strategy:
             raise ValueError(f"Build and compile the model within `with replicas.scope():`. {model.name!r} was built outside of it.")
-        optimizer = model.optimizer
-        bounds = [name for name in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(optimizer, name, None)]
-        if bounds and self.count > 1:
+        if getattr(model.optimizer, "ema_overwrite_frequency", None):
             raise ValueError(
-                f"Keras clips gradients on TensorFlow's replicas before they are summed, which is another bound. Leave out {bounds[0]}, or "
-                "train on PyTorch or JAX."
-            )
-        if getattr(optimizer, "gradient_accumulation_steps", None) and self.count > 1:
-            raise ValueError(
-                "Keras cannot accumulate gradients on TensorFlow's replicas. Leave out gradient_accumulation_steps, or train on PyTorch or "
-                "JAX."
+                "On TensorFlow's replicas Keras cannot put an optimizer's averages in place of the weights while it trains. Leave out "
+                "ema_overwrite_frequency, or train on PyTorch or JAX."
             )
 
     def adopt(self, model: keras.Model) -> None:
@@ -98,6 +93,7 @@ class Engine:
         if not optimizer.built:  # now, as a checkpoint is restored outside of the scope
             with self.strategy.scope():
                 optimizer.build(model.trainable_variables)
+        of_all_replicas(optimizer)
         # Keras's gives what each replica makes of the same batch, in two sums over processes that may wait for each other crosswise.
         answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
         model.predict_on_batch = lambda x: keras.tree.map_structure(np.asarray, answer(tf.convert_to_tensor(x)))
@@ -106,6 +102,7 @@ class Engine:
         if self.processes > 1:  # its means of losses ask for an axis that single numbers do not have
             model.make_train_function = lambda force=False: self._make("train", force)
             model.make_test_function = lambda force=False: self._make("test", force)
+            model._get_metrics_result_or_logs, model.get_metrics_result = self._metrics_of_all, self._metrics
 
     def _make(self, kind: str, force: bool) -> None:
         if getattr(self.model, f"{kind}_function") is not None and not force:
@@ -118,6 +115,15 @@ class Engine:
 
         graph = tf.function(one_step, reduce_retracing=True, autograph=False)
         setattr(self.model, f"{kind}_function", lambda iterator: graph(next(iterator)))
+
+    def _metrics_of_all(self, logs: Any) -> Any:
+        """What Keras asks for once, at the end of an epoch or a test, on all processes."""
+        self.metrics = type(self.model).get_metrics_result(self.model)
+        return type(self.model)._get_metrics_result_or_logs(self.model, logs)
+
+    def _metrics(self) -> dict[str, Any]:
+        """Those of a replica within its step; else those of the last epoch or test, as one process may ask alone, and a sum takes all."""
+        return self.metrics if _context() is None else type(self.model).get_metrics_result(self.model)
 
     def _build(self, batch: Any) -> None:
         """Makes the variables of metrics, which none can be made of within a step."""
@@ -133,7 +139,12 @@ class Engine:
         """Whether any process says so."""
         if self.processes == 1:
             return asked
-        return bool(_most(self.strategy, tf.constant(float(asked))) > 0)
+        return bool(_sum(self.strategy, tf.constant(float(asked))) > 0)
+
+    def first(self, number: int) -> int:
+        """What the first process says."""
+        said = tf.constant(float(number) if self.rank == 0 else 0.0, tf.float64)  # its replicas all say it
+        return round(float(_sum(self.strategy, said)) / self.local)
 
     def training(self, batches: Iterable) -> Any:
         """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
@@ -146,8 +157,8 @@ class Engine:
         """Whether a set of that many is tested on in parts: here parts may differ."""
         return True
 
-    def testing(self, batches: Any, rest: int) -> Any:
-        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
+    def testing(self, batches: Any, size: int, rest: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
 
         Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
         """
@@ -203,7 +214,7 @@ def _rows(batch: Any) -> Any:
 
 
 @tf.function(autograph=False)
-def _most(strategy: Any, value: Any) -> Any:
+def _sum(strategy: Any, value: Any) -> Any:
     return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
 
 

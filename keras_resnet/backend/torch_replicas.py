@@ -106,13 +106,19 @@ class Engine:
         shared = _Step(model)
         model.train_step = shared.train
         model.make_train_function = shared.make_train_function
-        model.compute_metrics, model.get_metrics_result = shared.compute_metrics, shared.get_metrics_result
+        model._get_metrics_result_or_logs = shared.metrics_of_all
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so."""
         said = torch.tensor(float(asked))
         dist.all_reduce(said, dist.ReduceOp.MAX, group=self.hosts)
         return bool(said.item())
+
+    def first(self, number: int) -> int:
+        """What the first process says."""
+        said = torch.tensor(number, dtype=torch.int64)
+        dist.broadcast(said, 0, group=self.hosts)
+        return int(said.item())
 
     def training(self, batches: Any) -> Any:
         """Batches as `fit` takes them."""
@@ -122,8 +128,8 @@ class Engine:
         """Whether a set of that many is tested on in parts: here parts may differ, and one be empty."""
         return True
 
-    def testing(self, batches: Any, rest: int) -> Any:
-        """Batches as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
+    def testing(self, batches: Any, size: int, rest: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
         return batches
 
     def close(self) -> None:
@@ -137,9 +143,8 @@ class _Step:
     """A Keras model's training step over all replicas, and its metrics over all their parts."""
 
     def __init__(self, model: keras.Model):
-        self.model, self.within = model, False
+        self.model = model
         self.wrapped: DistributedDataParallel | None = None
-        self.compute, self.result = model.compute_metrics, model.get_metrics_result
 
     def make_train_function(self, force: bool = False) -> None:
         """The step itself, of which forward pass and loss alone are compiled."""
@@ -163,19 +168,13 @@ class _Step:
         if not replicas.current.sync_norm:
             average([v for v in self.model.non_trainable_variables if v.name in ("moving_mean", "moving_variance")])
 
-    def compute_metrics(self, *arguments: Any, **named: Any) -> dict:
-        """Of this replica, behind each batch."""
-        self.within = True
-        try:
-            return self.compute(*arguments, **named)
-        finally:
-            self.within = False
+    def metrics_of_all(self, logs: Any) -> Any:
+        """What Keras asks for once, at the end of an epoch or a test: metrics are sums, as Keras has them on TensorFlow's replicas.
 
-    def get_metrics_result(self) -> dict:
-        """Of all replicas, at the end of an epoch or a test: metrics are sums, as Keras has them on TensorFlow's replicas."""
-        if not self.within:
-            together([v.value for v in self.model.metrics_variables])
-        return self.result()
+        They stay in the variables, so that `get_metrics_result` then gives those of all, too, and asks nobody.
+        """
+        together([v.value for v in self.model.metrics_variables])
+        return type(self.model)._get_metrics_result_or_logs(self.model, logs)
 
 
 @torch.no_grad()

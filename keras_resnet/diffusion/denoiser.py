@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resnet.backend.replicas import part_of_loss
 from keras_resnet.diffusion import sampling
 from keras_resnet.diffusion.schedule import PREDICTIONS, check_schedule
 from keras_resnet.layers.configured import check_choice, check_number
@@ -110,7 +111,7 @@ class Diffusion(keras.Model):
         error = keras.ops.mean(error)
         if wrong is not None:  # added, not multiplied: the loss says it, and the gradients are those of the labels that there are
             error = error + keras.ops.stop_gradient(keras.ops.cast(keras.ops.where(wrong, float("nan"), 0.0), error.dtype))
-        return sum(self.losses, error)
+        return part_of_loss(sum(self.losses, error))
 
     def _labels(self, y: Any, times: Any, training: bool | None) -> tuple[Any, Any]:
         """Labels for the network, of which those out of range are no class, and whether there were any such."""

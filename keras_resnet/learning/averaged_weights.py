@@ -32,7 +32,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
     Args:
         momentum: share of the average that stays each step, from 0 to below 1; 0.9999 for trainings of 100,000 steps, less for shorter.
-        every: batches between two updates, at least 1; the momentum is then raised to this power. Keras waits for the device after each.
+        every: batches between two updates, at least 1; the momentum is then raised to this power.
         warm_up: whether the momentum grows from 0.1 on, so that the random start is forgotten.
         validate: whether `fit` validates with the averages.
 
@@ -53,6 +53,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self._averages: list | None = None
         self._own: list | None = None
         self._training = False
+        self._begun: int | None = None  # a batch that is not averaged yet
 
     def on_train_begin(self, logs: Any = None) -> None:
         variables = _averaged(synchronized(self.model))
@@ -61,9 +62,21 @@ class AveragedWeights(keras.callbacks.Callback):
             self._averages = [_copied(variable.value) for variable in variables]
         elif [tuple(average.shape) for average in self._averages] != shapes:
             raise ValueError(f"These averages are of another model than {self.model.name!r}. Make new ones.")
-        self._training = True
+        self._training, self._begun = True, None
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        # Not behind the batch itself, as Keras would wait for the device each time for the sake of that.
+        self.catch_up(batch)
+        self._begun = batch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.catch_up()
+
+    def catch_up(self, before: int | None = None) -> None:
+        """Takes in the last batch, or the one before `before`, that is over: for what saves the averages and stands in front of them."""
+        if self._begun in (None, before):
+            return
+        self._begun = None
         self.batches += 1
         if self.batches % self.every:
             return
@@ -75,6 +88,7 @@ class AveragedWeights(keras.callbacks.Callback):
         self.updates += 1
 
     def on_test_begin(self, logs: Any = None) -> None:
+        self.catch_up()
         if self.validate and self._training:
             self._enter()
 
@@ -116,7 +130,7 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def set_state(self, state: dict) -> None:
         """Goes on from a state."""
-        state = dict(state)
+        state, self._begun = dict(state), None
         self.batches, self.updates = int(state.pop("batches")), int(state.pop("updates"))
         arrays = [np.array(state[name]) for name in sorted(state)]
         self._averages = [keras.ops.convert_to_tensor(array) for array in arrays] or None

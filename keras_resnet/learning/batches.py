@@ -60,6 +60,9 @@ class Batches(CountedEpochs):
     ):
         super().__init__(**kwargs)
         self.part = checked_part(part)
+        for name, values in (("images", images), ("labels", labels)):
+            if isinstance(values, str) or not hasattr(values, "__len__") or not hasattr(values, "__getitem__"):
+                raise ValueError(f"`{name}` must be an array, or what gives one for indices. Received: {type(values).__name__}.")
         if len(images) != len(labels) or not len(images):
             raise ValueError(f"Pass as many labels as images, at least one. Received: {len(images)} images, {len(labels)} labels.")
         if not isinstance(augment, (tuple, list)) or not all(isinstance(one, Augmentation) for one in augment):

@@ -4,14 +4,17 @@ import dataclasses
 import math
 import os
 import pathlib
+import queue
 import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
+from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
 from keras_resnet.learning import checkpoint_files as files
+from keras_resnet.learning.pair_shapes import check_place
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 from keras_resnet.weights.whole_files import swept
 
@@ -62,9 +65,11 @@ def save_checkpoint(
         OSError: if it cannot be written; checkpoints that are there stay.
     """
     folder = _folder(folder)
+    _check(model, parts)
     for name, value in (("epoch", epoch), ("batch", batch)):
-        if value != 0 and not is_count(value):
-            raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+        check_place(name, value)
+    if not isinstance(logs, (Mapping, type(None))):
+        raise ValueError(f"`logs` must be numbers by name, or None. Received: logs={logs!r}.")
     arrays, page = gathered(model, parts or {})
     step = step_of(model)
     written = {name: float(value) for name, value in (logs or {}).items() if math.isfinite(float(value))}
@@ -89,7 +94,13 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
     Raises:
         ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
     """
-    folder = _folder(folder)
+    _check(model, parts)
+    found = _readable(_folder(folder))
+    return None if found is None else _taken(model, parts or {}, *found)
+
+
+def _readable(folder: pathlib.Path) -> tuple[pathlib.Path, dict, dict] | None:
+    """The last checkpoint that is not damaged, or the one that the folder is, with what it holds."""
     found = [folder] if (folder / files.PAGE).is_file() else files.listed(folder)
     damaged = []
     for path in found:
@@ -99,12 +110,16 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
             damaged.append(str(error))
             continue
         if damaged:
-            warnings.warn(f"Passed over: {' '.join(damaged)} Taken: {path}.", stacklevel=2)
-        scattered(model, parts or {}, arrays, page, str(path))
-        return _record(path, page)
+            warnings.warn(f"Passed over: {' '.join(damaged)} Taken: {path}.", stacklevel=3)
+        return path, arrays, page
     if damaged:
         raise ValueError(f"All checkpoints are damaged. {' '.join(damaged)}")
     return None
+
+
+def _taken(model: keras.Model, parts: Mapping[str, Part], path: pathlib.Path, arrays: dict, page: dict) -> CheckpointRecord:
+    scattered(model, parts, arrays, page, str(path))
+    return _record(path, page)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -124,13 +139,16 @@ class Checkpoint(keras.callbacks.Callback):
         parts: what else goes on from where it was; see `save_checkpoint`.
         write: whether this process writes; of several that train together one does, and all restore.
 
-    `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is to be
-    set to the batches that were complete.
+    Those within an epoch are written when the next batch is there and has not begun, so that Keras need not wait for the device behind
+    each. `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is
+    to be set to the batches that were complete.
 
     Raises:
         ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
         OSError: if a checkpoint cannot be written; those that are there stay.
     """
+
+    async_safe = True  # to Keras: `on_train_batch_end` may run beside the training
 
     def __init__(
         self,
@@ -148,25 +166,67 @@ class Checkpoint(keras.callbacks.Callback):
             raise ValueError(f"`every` must be 'epoch' or a number of batches from 1. Received: every={every!r}.")
         check_count("keep", keep)
         check_choice("mode", mode, ("auto", "min", "max"))
+        if monitor is not None and (not isinstance(monitor, str) or not monitor):
+            raise ValueError(f"`monitor` must be a name in the logs, such as 'val_loss', or None. Received: monitor={monitor!r}.")
+        _check_parts(parts)
         if mode == "auto":
             mode = "min" if monitor is None or "loss" in monitor or "error" in monitor else "max"
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
         self.parts, self.write = dict(parts or {}), bool(write)
         self.epoch, self.before = 0, 0
         self.last: CheckpointRecord | None = None
-        if every != "epoch":  # set only then: Keras waits for the device after each batch for the sake of this method
-            self.on_train_batch_end = self._after_batch  # type: ignore[method-assign]
+        self._said: queue.SimpleQueue = queue.SimpleQueue()  # losses and metrics of a batch to write behind
 
     def restore(self, model: keras.Model) -> int:
-        """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with."""
-        if self.write:
-            swept(self.folder)
-        self.last = restore_checkpoint(self.folder, model, self.parts)
+        """Sets the model to the last checkpoint, if there is one, and gives the epoch to go on with.
+
+        Processes that train together all call it, and all take the one that the first took.
+
+        Raises:
+            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one.
+        """
+        return self._set(model, known.current.engine)
+
+    def put_back(self, model: keras.Model) -> int:
+        """As `restore`, but of this process alone, as before it ends."""
+        return self._set(model, None)
+
+    def _set(self, model: keras.Model, engine: Any) -> int:
+        found, failure = None, None
+        try:
+            if self.write:
+                swept(self.folder)
+            if self.write or engine is None:
+                found = _readable(self.folder)
+        except Exception as error:
+            failure = error
+        if engine is not None:
+            mine = (-1, -1) if found is None else files.numbers(found[0])
+            first = tuple(engine.first(number) for number in mine)
+            try:
+                found = found if mine == first or failure else self._of_the_first(*first)
+            except Exception as error:
+                failure = error
+        failed = failure is not None
+        if failed if engine is None else engine.agree(failed):
+            raise failure or ValueError("Another of the processes that train together could not read its checkpoint; it says why.")
+        # All at once, as JAX has processes wait for each other here.
+        self.last = None if found is None else _taken(model, self.parts, *found)
         for path in files.listed(self.folder) if self.write else ():
             if self.last is None or path == self.last.path:
                 break
             files.set_aside(path)  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
+
+    def _of_the_first(self, step: int, number: int) -> tuple[pathlib.Path, dict, dict] | None:
+        """What the first process took."""
+        if step < 0:
+            return None
+        path = self.folder / files.name_of(step, number)
+        found = _readable(path)
+        if found is None:
+            raise ValueError(f"{path} is not here, which the first process restored. All must see the folder of the run.")
+        return found
 
     def save(self, epoch: int, batch: int = 0, logs: Mapping[str, Any] | None = None) -> CheckpointRecord | None:
         """Writes one now, if this process writes."""
@@ -177,30 +237,49 @@ class Checkpoint(keras.callbacks.Callback):
         return record
 
     def on_train_begin(self, logs: Any = None) -> None:
-        there = files.listed(self.folder)
+        there = files.listed(self.folder) if self.write else []
         step = step_of(self.model)
-        if there and int(there[0].name.split("_")[1]) > step:
+        if there and files.numbers(there[0])[0] > step:
             raise ValueError(
                 f"{str(self.folder)!r} holds {there[0].name}, and this model is at step {step}. "
                 "Pass initial_epoch=checkpoint.restore(model) to go on with that run, or another folder for a new one."
             )
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self.epoch = epoch
+        self.epoch, self._said = epoch, queue.SimpleQueue()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self.monitor is not None and self.monitor not in (logs or {}):
             raise ValueError(f"`monitor` names none of the logs {sorted(logs or {})}. Received: monitor={self.monitor!r}.")
         self.before = 0
+        self._catch_up()
         self.save(epoch + 1, 0, logs)
 
-    def _after_batch(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Behind the last batch validation is still to come, whose end writes one.
-        if (self.before + batch + 1) % int(self.every) or batch + 1 == (self.params or {}).get("steps"):
+        if self._due(batch + 1) and batch + 1 != (self.params or {}).get("steps"):
+            self._said.put({name: float(value) for name, value in (logs or {}).items() if name != self.monitor})
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not batch or not self._due(batch):
             return
-        values = {name: float(value) for name, value in (logs or {}).items() if name != self.monitor}
+        step_of(self.model)  # the batch before is over then, and what it gave about to be said
+        try:
+            values = self._said.get(timeout=10)
+        except queue.Empty:  # another callback raised in that thread, which Keras tells later
+            values = {}
         if math.isfinite(values.get("loss", 0.0)):  # of another a guard says more
-            self.save(self.epoch, self.before + batch + 1, values)
+            self._catch_up(batch)
+            self.save(self.epoch, self.before + batch, values)
+
+    def _catch_up(self, before: int | None = None) -> None:
+        """For averages that stand behind this one."""
+        for part in self.parts.values():
+            getattr(part, "catch_up", lambda _: None)(before)
+
+    def _due(self, complete: int) -> bool:
+        """Whether one is to be written behind that many batches of this `fit`'s epoch."""
+        return self.write and self.every != "epoch" and (self.before + complete) % int(self.every) == 0
 
     def _thin(self) -> None:
         found = files.listed(self.folder)
@@ -226,6 +305,19 @@ class Checkpoint(keras.callbacks.Callback):
     def best(self) -> pathlib.Path | None:
         """The folder of the best checkpoint by `monitor`."""
         return self._best(files.listed(self.folder))
+
+
+def _check(model: Any, parts: Any) -> None:
+    if not isinstance(model, keras.Model):
+        raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
+    _check_parts(parts)
+
+
+def _check_parts(parts: Any) -> None:
+    named = isinstance(parts, Mapping) and all(isinstance(name, str) for name in parts)
+    if parts is None or (named and all(hasattr(one, "state") and hasattr(one, "set_state") for one in parts.values())):
+        return
+    raise ValueError(f"`parts` must be things with `state()` and `set_state(state)` by name, or None. Received: parts={parts!r}.")
 
 
 def _folder(folder: Any) -> pathlib.Path:

@@ -27,10 +27,21 @@ class DamagedCheckpoint(ValueError):
     """A checkpoint that is not as it was written. `restore_checkpoint` takes the one before it."""
 
 
+def name_of(step: int, number: int) -> str:
+    """Of a checkpoint: `step_000000120`, and `step_000000120_1` of a second one at that step."""
+    return f"step_{step:09d}" + (f"_{number}" if number else "")
+
+
+def numbers(path: pathlib.Path) -> tuple[int, int]:
+    """Of which step a checkpoint is, and its number among those of the step, from 0."""
+    step, number = _NAME.fullmatch(path.name).groups()  # type: ignore[union-attr]
+    return int(step), int(number or 0)
+
+
 def listed(folder: pathlib.Path) -> list[pathlib.Path]:
     """The checkpoints of a folder, the newest first."""
     found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name) and path.is_dir()] if folder.is_dir() else []
-    return sorted(found, key=lambda path: [int(number or 0) for number in _NAME.fullmatch(path.name).groups()], reverse=True)  # type: ignore
+    return sorted(found, key=numbers, reverse=True)
 
 
 def write(folder: pathlib.Path, step: int, arrays: dict[str, np.ndarray], page: dict) -> pathlib.Path:
@@ -39,8 +50,8 @@ def write(folder: pathlib.Path, step: int, arrays: dict[str, np.ndarray], page: 
     Raises:
         OSError: if it cannot be written, as on a full disk; what is there stays as it is.
     """
-    name, place = f"step_{step:09d}", staged(folder)
-    target = next(path for i in itertools.count() for path in [folder / (f"{name}_{i}" if i else name)] if not path.exists())
+    place = staged(folder)
+    target = next(path for i in itertools.count() for path in [folder / name_of(step, i)] if not path.exists())
     try:
         folder.mkdir(parents=True, exist_ok=True)
         place.mkdir()

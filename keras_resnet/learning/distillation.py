@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_resnet.backend.replicas import part_of_loss
 from keras_resnet.layers.configured import check_flag, check_number
 
 
@@ -82,7 +83,7 @@ class Distilled(keras.Model):
         each = distillation_loss(self._logits(taught), self._logits(y_pred), self.temperature)
         if sample_weight is not None:
             each = each * ops.cast(sample_weight, each.dtype)
-        loss = self.weight * ops.mean(each)
+        loss = part_of_loss(self.weight * ops.mean(each))
         if self.weight < 1:
             own = super().compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training)
             return loss + (1 - self.weight) * own

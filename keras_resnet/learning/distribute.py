@@ -56,7 +56,7 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
         ValueError: at an argument outside what is listed, and where what was launched is incomplete.
     """
     check_flag("sync_norm", sync_norm)
-    if kind in KINDS:
+    if isinstance(kind, str) and kind in KINDS:
         raise ValueError(f"{KINDS[kind]}. Pass kind='data': each device has the whole model, and its part of every batch.")
     if kind != "data":
         raise ValueError(f"`kind` must be 'data'. Received: kind={kind!r}.")
@@ -69,7 +69,7 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
         )
     engine = _engine(float(timeout), devices)
     made = Replicas(engine, sync_norm)
-    known.train_as(known.Replicas(made.count, sync_norm))
+    known.train_as(known.Replicas(made.count, sync_norm, engine if made.processes > 1 else None))
     return made
 
 
@@ -149,8 +149,8 @@ class Replicas:
         """Makes a compiled model's `fit` a step of all replicas.
 
         Raises:
-            ValueError: if it was built outside the scope, or is sharded; on TensorFlow with an optimizer that clips or accumulates
-                gradients, neither of which Keras can do there.
+            ValueError: if it was built outside the scope, or is sharded; on TensorFlow with an optimizer that puts its averages in place
+                of the weights while it trains (`ema_overwrite_frequency`), which Keras cannot do there.
         """
         self.check_model(model)
         if self._engine is not None:
@@ -219,7 +219,7 @@ class Replicas:
         """
         if self._engine is None or batches is None:
             return batches
-        return self._engine.testing(batches, _sizes(batches)[1])
+        return self._engine.testing(batches, *_sizes(batches))
 
     def close(self) -> None:
         """Ends training together. The process is then one by itself."""

@@ -2,12 +2,13 @@
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 
 from keras_resnet.layers.configured import check_number
+from keras_resnet.learning.undecayed import checked_paths
 from keras_resnet.models.untracked import Untracked
 
 
@@ -41,6 +42,8 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         name: str | None = None,
     ):
         template = _checked(optimizer)
+        if not isinstance(factors, Mapping):
+            raise ValueError(f'`factors` must be numbers by the name of a layer, such as {{"stem": 0.1}}. Received: factors={factors!r}.')
         for layer, factor in factors.items():
             check_number(f"factors[{layer!r}]", factor, 0)
         with warnings.catch_warnings():
@@ -55,7 +58,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         self._settings = Untracked(settings)
         self._kind = Untracked(type(template))
         self._factors = Untracked(dict(factors))
-        self._undecayed = Untracked((set(undecayed), set()))  # paths, and patterns of names
+        self._undecayed = Untracked((checked_paths(undecayed), set()))  # paths, and patterns of names
         # Hidden from Keras, which would save the state of each a second time.
         self._inner = Untracked([])
         self._learned = Untracked([])
@@ -175,7 +178,7 @@ def _checked(optimizer: Any) -> keras.optimizers.Optimizer:
     """The optimizer that this is or names. Raises where it cannot be one for several learning rates."""
     try:
         found = keras.optimizers.get(optimizer)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         found = None
     if found is None:
         raise ValueError(f"`optimizer` must be a Keras optimizer, or the name of one, such as 'adamw'. Received: {optimizer!r}.")

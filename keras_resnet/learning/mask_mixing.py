@@ -36,6 +36,8 @@ def mix_up(
     """
     images, masks = _batch(images, masks)
     check_count("classes", classes)
+    if isinstance(ignore_label, bool) or not hasattr(ignore_label, "__index__"):
+        raise ValueError(f"`ignore_label` must be an integer. Received: ignore_label={ignore_label!r}.")
     _, share, partner = _drawn(len(images), alpha, seed)
     labels = masks.reshape(images.shape[:-1])
     check_labels(labels, classes, ignore_label)

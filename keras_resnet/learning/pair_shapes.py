@@ -34,6 +34,12 @@ def check_pair(image: np.ndarray, mask: np.ndarray, where: str = "") -> None:
         )
 
 
+def check_place(name: str, value: Any) -> None:
+    """Raises unless `value` is a whole number of at least 0."""
+    if isinstance(value, (bool, float)) or (value != 0 and not is_count(value)):
+        raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+
+
 def check_fits(ignore_label: int, mask: np.ndarray) -> None:
     """Raises if the mask's type cannot hold the label of pixels that do not count."""
     if mask.dtype.kind == "b" or not np.iinfo(mask.dtype).min <= ignore_label <= np.iinfo(mask.dtype).max:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_resnet.layers.configured import check_count, check_flag
-from keras_resnet.learning.pair_shapes import generator
+from keras_resnet.learning.pair_shapes import check_place, generator
 
 
 class Sampler:
@@ -35,8 +35,7 @@ class Sampler:
             check_count(name, value)
         check_flag("shuffle", shuffle)
         check_flag("drop_remainder", drop_remainder)
-        if seed != 0:
-            check_count("seed", seed)  # of which checkpoints keep one number
+        check_place("seed", seed)  # of which checkpoints keep one number
         self.count, self.batch_size, self.repeats, self.shuffle = int(count), int(batch_size), int(repeats), bool(shuffle)
         self.seed, self.drop_remainder = int(seed), bool(drop_remainder)
         self.epoch, self.batch = 0, 0
@@ -49,7 +48,7 @@ class Sampler:
     def order(self, epoch: int) -> np.ndarray:
         """The indices of an epoch, `(count,)`."""
         order = generator((self.seed, epoch)).permutation(self.count) if self.shuffle else np.arange(self.count)
-        return np.repeat(order[: -(-self.count // self.repeats)], self.repeats)[: self.count]
+        return np.repeat(order[: -(-self.count // self.repeats)], min(self.repeats, self.count))[: self.count]
 
     def __iter__(self) -> Iterator[np.ndarray]:
         order = self.order(self.epoch)
@@ -61,8 +60,7 @@ class Sampler:
     def go_to(self, epoch: int, batch: int = 0) -> None:
         """Makes this batch of this epoch, both from 0, the next one."""
         for name, value in (("epoch", epoch), ("batch", batch)):
-            if value != 0:
-                check_count(name, value)
+            check_place(name, value)
         self.epoch, self.batch = int(epoch), int(batch)
 
     def state(self) -> dict:

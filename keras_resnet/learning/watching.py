@@ -8,6 +8,7 @@ import keras
 
 from keras_resnet.layers.configured import check_count
 from keras_resnet.learning.checkpoint import Checkpoint
+from keras_resnet.learning.pair_shapes import check_place
 from keras_resnet.learning.sampler import Sampler
 from keras_resnet.learning.training_state import step_of
 
@@ -34,8 +35,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
 
     def __init__(self, checkpoint: Checkpoint | None = None, sampler: Sampler | None = None, before: int = 0, steps: int | None = None):
         super().__init__()
-        if before != 0:
-            check_count("before", before)
+        check_place("before", before)
         if steps is not None:
             check_count("steps", steps)
         if not isinstance(checkpoint, (Checkpoint, type(None))) or not isinstance(sampler, (Sampler, type(None))):
@@ -48,18 +48,23 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
         self._first: int | None = None  # epoch of this `fit`
         self._before = 0  # steps
         self._wrong: list[tuple[int, float]] = []  # batches of this epoch, and their losses; appended to by threads
+        self._ended: list[int] = []  # of this epoch, too
+        self._begun = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self.epoch, self._before, self._wrong = epoch, step_of(self.model), []
+        self._ended, self._begun = [], 0
         self._first = epoch if self._first is None else self._first
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         loss = float((logs or {}).get("loss", 0.0))
         if not math.isfinite(loss):
             self._wrong.append((batch, loss))
+        self._ended.append(batch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._end()
+        self._begun += 1
 
     def on_train_begin(self, logs: Any = None) -> None:
         self._first = None
@@ -71,6 +76,9 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
         """Raises if there was such a loss. In the thread of the training, as weights are put back."""
         if not self._wrong:
             return
+        end = time.monotonic() + 10
+        while len(self._ended) < self._begun and time.monotonic() < end:  # several threads read, and the first batch may be told last
+            time.sleep(0.001)
         batch, loss = min(self._wrong)
         batches = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
         step = self._before + (batch + 1) // batches
@@ -81,7 +89,7 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
             epoch, place = divmod(self.epoch * (self.steps or whole) + batch, whole)
             said += f", of the examples {self.sampler.order(epoch)[place * size : (place + 1) * size].tolist()}"
         if self.checkpoint is not None:
-            self.checkpoint.restore(self.model)
+            self.checkpoint.put_back(self.model)
             last = self.checkpoint.last
             said += ". No checkpoint was there to put back" if last is None else f". The model is that of {last.path} again"
         raise FloatingPointError(f"{said}. Lower the learning rate, clip gradients, or look at these examples.")

@@ -41,7 +41,8 @@ def compiled(momentum: float, start: list[np.ndarray] | None = None) -> keras.Mo
     if start is not None:
         made.set_weights(start)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    made.compile(learning.SGD(0.02, momentum=momentum, weight_decay=1e-3 if momentum else 0.0), loss, metrics=["accuracy"])
+    more = dict(weight_decay=1e-3, global_clipnorm=2.0, gradient_accumulation_steps=2) if momentum else {}
+    made.compile(learning.SGD(0.02, momentum=momentum, **more), loss, metrics=["accuracy"])
     return made
 
 
@@ -63,13 +64,18 @@ def trained(replicas: learning.Replicas, momentum: float, start: list[np.ndarray
     return found | {"predicted": np.asarray(made.predict_on_batch(examples(TESTS)[0]))}
 
 
-def main(folder: str, devices: list[str]) -> None:
-    """Trains with statistics over all parts and over each one, and writes what came of both."""
+def several_devices(devices: list[str]) -> None:
+    """On TensorFlow makes as many of the CPU; on JAX the environment has done so."""
     if devices and keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         several = [tf.config.LogicalDeviceConfiguration()] * len(devices)
         tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], several)
+
+
+def main(folder: str, devices: list[str]) -> None:
+    """Trains with statistics over all parts and over each one, and writes what came of both."""
+    several_devices(devices)
     replicas = learning.distribute(devices=devices or None, timeout=60)
     start = None
     for name, sync_norm, momentum in (("together", True, 0.9), ("apart", False, 0.0)):

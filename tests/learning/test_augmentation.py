@@ -57,15 +57,15 @@ def test_numbers_are_random():
 
 
 @quick_on_torch
-@pytest.mark.parametrize("alpha", [0.1, 0.2, 1.0, 3.0])
+@pytest.mark.parametrize("alpha", [1e-9, 0.1, 0.2, 1.0, 3.0, 100.0, 1e6])
 def test_quantiles_of_beta(alpha):
     table = quantiles(alpha).astype("float64")
     assert (np.diff(table) >= 0).all()
     middle = (table[1:] + table[:-1]) / 2
-    assert table[0] == 0 and table[-1] == 1  # noqa: PT018
+    assert alpha > 10 or (table[0] == 0 and table[-1] == 1)
     assert middle.mean() == pytest.approx(0.5, abs=1e-6)
-    assert middle.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=2e-3)
-    assert ((middle - 0.5) ** 4).mean() == pytest.approx(3 / (16 * (2 * alpha + 1) * (2 * alpha + 3)), rel=2e-3)
+    assert middle.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=2e-3 if alpha < 10 else 5e-3)
+    assert ((middle - 0.5) ** 4).mean() == pytest.approx(3 / (16 * (2 * alpha + 1) * (2 * alpha + 3)), rel=2e-3 if alpha < 10 else 2e-2)
 
 
 @quick_on_torch

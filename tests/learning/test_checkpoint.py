@@ -2,13 +2,14 @@
 
 import os
 import random
+import threading
 
 import keras
 import numpy as np
 import pytest
 
 from keras_resnet import layers
-from keras_resnet.learning import SGD, Checkpoint, restore_checkpoint, save_checkpoint
+from keras_resnet.learning import SGD, AveragedWeights, Checkpoint, restore_checkpoint, save_checkpoint
 from tests.arrays import as_numpy, normal
 from tests.learning.made_runs import LABELS, everything, fit, model, moved, same
 from tests.quick import quick_on_torch
@@ -33,8 +34,8 @@ def test_resumed_to_the_same_bits(tmp_path):
 
 def test_within_an_epoch_with_averages(tmp_path):
     class Stop(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if batch == 1:
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 2:
                 raise KeyboardInterrupt
 
     def averaging() -> keras.Model:
@@ -50,6 +51,38 @@ def test_within_an_epoch_with_averages(tmp_path):
     assert (record.epoch, record.batch, record.step) == (0, 2, 2)
     resumed.fit(normal(12, 6)[8:], LABELS[8:], batch_size=4, shuffle=False, verbose=0)
     same(straight, resumed)
+
+
+@pytest.mark.parametrize("in_front", [True, False])
+def test_a_batch_is_in_the_averages_that_are_saved_behind_it(tmp_path, in_front):
+    expected = AveragedWeights(0.6)
+    fit(model(), 2, callbacks=[expected])
+    averages = AveragedWeights(0.6)
+    checkpoint = Checkpoint(tmp_path, every=2, keep=9, parts={"averages": averages})
+    fit(model(), 2, callbacks=[averages, checkpoint][:: 1 if in_front else -1])
+    records = []
+    for path in sorted(tmp_path.iterdir()):
+        restored = AveragedWeights(0.6)
+        records.append(restore_checkpoint(path, model(), {"averages": restored}))
+        assert restored.updates == records[-1].step
+    assert [(record.epoch, record.batch, record.step) for record in records] == [(0, 2, 2), (1, 0, 3), (1, 2, 5), (2, 0, 6)]
+    assert all(set(record.logs) == {"loss", "accuracy"} for record in records)
+    for mine, theirs in zip(restored.state().values(), expected.state().values(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="there Keras waits for each batch, whatever callbacks there are")
+def test_keras_waits_for_no_batch(tmp_path):
+    class Spy(keras.callbacks.Callback):
+        async_safe, threads = True, set()
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.threads.add(threading.current_thread())
+
+    averages = AveragedWeights(0.6)
+    fit(model(), 1, callbacks=[averages, Checkpoint(tmp_path, every=2, parts={"averages": averages}), Spy()])
+    assert Spy.threads
+    assert threading.main_thread() not in Spy.threads
 
 
 def drawn() -> list[float]:

@@ -9,6 +9,7 @@ import shutil
 import numpy as np
 import pytest
 
+from keras_resnet.backend import replicas as known
 from keras_resnet.learning import Checkpoint, checkpoint_files, restore_checkpoint, save_checkpoint
 from tests.learning.made_runs import everything, model, moved
 from tests.quick import quick_on_torch
@@ -128,3 +129,43 @@ def test_a_page_of_another_version(tmp_path):
         restore_checkpoint(tmp_path, model())
     shutil.rmtree(path)
     assert restore_checkpoint(tmp_path, model()) is None
+
+
+class Engine:
+    """As if others were there: the first restored `restored`, and `failed` says whether another could not."""
+
+    def __init__(self, restored: tuple[int, int], failed: bool = False):
+        self.numbers, self.failed = iter(restored), failed
+
+    def first(self, number: int) -> int:
+        return next(self.numbers)
+
+    def agree(self, asked: bool) -> bool:
+        return asked or self.failed
+
+
+@pytest.fixture
+def together():
+    yield lambda *settings: known.train_as(known.Replicas(2, False, Engine(*settings)))
+    known.train_as(known.Replicas())
+
+
+@quick_on_torch
+def test_all_processes_take_the_checkpoint_of_the_first(tmp_path, together):
+    chain = model()
+    paths = [save_checkpoint(tmp_path, moved(chain)).path for _ in range(2)]
+    for number, path in enumerate(paths):  # the first one's last may be torn, and this one's not
+        together((3 * number + 3, 0))
+        other = Checkpoint(tmp_path, write=False)
+        other.restore(model())
+        assert other.last.path == path
+    together((-1, -1))
+    other.restore(model())
+    assert other.last is None
+    together((9, 0))
+    with pytest.raises(ValueError, match=r"step_000000009 is not here, which the first process restored"):
+        other.restore(model())
+    together((3, 0), True)
+    with pytest.raises(ValueError, match="Another of the processes that train together could not read"):
+        other.restore(model())
+    Checkpoint(tmp_path, write=False).put_back(model())  # asks nobody

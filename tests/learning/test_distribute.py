@@ -1,5 +1,8 @@
 """Training together is training alone on the whole batch: on every backend, in several processes and on several devices."""
 
+import types
+import weakref
+
 import keras
 import numpy as np
 import pytest
@@ -176,3 +179,40 @@ def test_batches_whose_parts_would_differ_are_refused():
     taken = replicas.training(data)
     assert [next(taken)[0].shape for _ in range(3)] == [(1, 4, 4, 1)] * 3
     assert data.epoch_now == 1  # a second `fit` goes on
+
+
+@pytest.mark.skipif(NAME != "jax", reason="elsewhere parts may differ in size")
+def test_each_set_is_divided_or_not_by_itself():
+    from keras_resnet.backend.jax_replicas import Engine
+
+    class Model:
+        """That says whether each device works out the whole."""
+
+        def evaluate(self, x=None, y=None, batch_size=None):
+            return engine.parallel.whole
+
+        predict = predict_on_batch = evaluate
+
+    engine = Engine.__new__(Engine)  # as if there were two devices
+    engine.count, engine.processes, engine.parallel, engine.undivided = 2, 1, types.SimpleNamespace(whole=False), weakref.WeakSet()
+    model, replicas = Model(), learning.Replicas(engine, False)
+    engine.adopt(model)
+    sets = {count: learning.Batches(np.zeros((count, 2, 2, 1)), np.zeros(count), batch_size=4) for count in (7, 8, 10)}
+    for batches in sets.values():
+        assert replicas.testing(batches) is batches
+    assert [model.evaluate(sets[count]) for count in (7, 8, 10, 7)] == [True, False, False, True]
+    assert [model.evaluate(np.zeros((count, 2)), batch_size=4) for count in (7, 8)] == [True, False]
+    assert model.predict(np.zeros((8, 2)))
+    assert not engine.parallel.whole
+
+
+@pytest.mark.skipif(NAME != "jax", reason="PyTorch's batches are not touched; TensorFlow's go through its data sets")
+def test_what_is_on_a_device_stays_there():
+    from keras_resnet.backend.jax_replicas import Engine
+
+    data = learning.Batches(np.zeros((8, 4, 4, 1), "uint8"), np.zeros(8, int), [learning.PadAndCrop(1)], batch_size=4)
+    engine = Engine.__new__(Engine)
+    engine.count = 2
+    images, labels = next(iter(learning.Replicas(engine, False).training(data)))
+    assert keras.ops.is_tensor(images)
+    assert keras.ops.is_tensor(labels)

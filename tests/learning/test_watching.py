@@ -1,6 +1,7 @@
 """A loss that is not a number ends the training with what one wants to know; throughput is what it says."""
 
 import re
+import threading
 import time
 
 import keras
@@ -56,7 +57,7 @@ def test_the_examples_of_a_fit_that_goes_on_within_an_epoch():
     guard = TerminateOnNonFinite(sampler=sampler, steps=2)  # epochs of two batches, of which the data have three
     with pytest.raises(FloatingPointError, match=re.escape(f"batch 0 of epoch 2, of the examples {sampler.order(1)[4:8].tolist()}.")):
         model().fit(images * np.float32(np.nan), LABELS, batch_size=6, initial_epoch=2, epochs=3, verbose=0, callbacks=[guard])
-    with pytest.raises(ValueError, match="`before` must be an integer of at least 1"):
+    with pytest.raises(ValueError, match="`before` must be an integer from 0"):
         TerminateOnNonFinite(before=-1)
 
 
@@ -105,3 +106,18 @@ def test_the_share_of_time_that_data_takes():
     assert history["images_per_second"][1] < 12 / 0.3
     with pytest.raises(ValueError, match="`images` must be an integer of at least 1"):
         Throughput(0)
+
+
+@quick_on_torch
+def test_the_first_batch_counts_whichever_thread_is_faster():
+    guard = TerminateOnNonFinite()
+    guard.set_model(model())
+    guard.on_epoch_begin(0)
+    guard.on_train_batch_begin(0)
+    guard.on_train_batch_begin(1)
+    guard.on_train_batch_end(1, {"loss": np.nan})
+    late = threading.Timer(0.05, guard.on_train_batch_end, (0, {"loss": np.nan}))
+    late.start()
+    with pytest.raises(FloatingPointError, match="batch 0 of epoch 0"):
+        guard.on_train_batch_begin(2)
+    late.join()

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_resnet.layers.configured import check_count, check_flag, is_count
+from keras_resnet.layers.configured import check_count, check_flag, check_number, is_count
 from keras_resnet.learning.augmentation.draws import Draws
 from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
 from keras_resnet.learning.augmentation.sampling import sampled
@@ -36,10 +36,15 @@ class PadAndCrop(Augmentation):
         super().__init__(seed, **kwargs)
         check_count("padding", padding)
         check_flag("flip", flip)
+        check_number("fill", fill)
         self.padding, self.flip, self.fill = int(padding), bool(flip), float(fill)
 
     def change(self, images: Any, draws: Draws) -> Any:
         count, height, width = count_and_sizes(images)
+        if isinstance(height, int) and isinstance(width, int) and self.padding > max(height, width):
+            raise ValueError(f"`padding` must be no more than the sides of pictures, {height} x {width}. Received: padding={self.padding}.")
+        if keras.backend.standardize_dtype(images.dtype) == "uint8" and not 0 <= self.fill <= 255:
+            raise ValueError(f"`fill` must be from 0 to 255 for pictures in uint8. Received: fill={self.fill:g}.")
         margin = (self.padding, self.padding)
         padded = ops.pad(images, ((0, 0), margin, margin, (0, 0)), constant_values=ops.cast(self.fill, images.dtype))
         tops, lefts = draws.below(2 * self.padding + 1, count), draws.below(2 * self.padding + 1, count)

@@ -70,12 +70,15 @@ def seed_of(numbers: Sequence[int]) -> tuple[int, int]:
 def quantiles(alpha: float, cells: int = 4096) -> np.ndarray:
     """Of Beta(alpha, alpha) at `cells + 1` equal steps of probability, float32.
 
-    Its integral from 0 to `x <= 1/2` is that of `(1 - s**(1 / alpha))**(alpha - 1)` over `s` up to `x**alpha`, which has no pole.
+    Its integral from 0 to `x <= 1/2` is, up to an alpha of 1, that of `(1 - s**(1 / alpha))**(alpha - 1)` over `s` up to `x**alpha`, which
+    has no pole. Below an alpha of 1e-6 nearly all are 0 or 1 already; above 1 it is the density's own where there is some.
     """
-    s = np.linspace(0, 0.5**alpha, 1 << 16)
-    density = (1 - s ** (1 / alpha)) ** (alpha - 1)
+    power = max(alpha, 1e-6) if alpha <= 1 else 1.0
+    deviation = 0.5 / math.sqrt(2 * alpha + 1)
+    s = np.linspace(0 if alpha <= 1 else max(0.0, 0.5 - 4.5 * deviation), 0.5**power, 1 << 16)
+    density = (1 - s ** (1 / power)) ** (power - 1) if alpha <= 1 else (4 * s * (1 - s)) ** (alpha - 1)
     mass = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    half = np.interp(np.linspace(0, 0.5, cells // 2 + 1), mass / mass[-1] / 2, s) ** (1 / alpha)
+    half = np.interp(np.linspace(0, 0.5, cells // 2 + 1), mass / mass[-1] / 2, s) ** (1 / power)
     return np.concatenate([half, 1 - half[-2::-1]]).astype("float32")
 
 

@@ -44,7 +44,7 @@ class RandAugment(Augmentation):
         deviation: standard deviation of the magnitude, from 0; infinity for uniform from 0 to `magnitude`.
         chance: probability of each operation that was taken, from 0 to 1.
         increasing: whether all operations grow stronger with the magnitude.
-        fill: value of what comes in from outside the picture.
+        fill: value of what comes in from outside the picture, from 0 to 255.
         seed: see `Augmentation`.
         **kwargs: `name`, `dtype` and `trainable` of a Keras layer.
 
@@ -74,7 +74,7 @@ class RandAugment(Augmentation):
             check_number("deviation", deviation, 0)
         check_number("chance", chance, 0, math.nextafter(1, 2))
         check_flag("increasing", increasing)
-        check_number("fill", fill)
+        check_number("fill", fill, 0, most=255)
         self.count, self.magnitude, self.deviation, self.chance = int(count), float(magnitude), float(deviation), float(chance)
         self.increasing, self.fill = bool(increasing), float(fill)
 
