@@ -16,7 +16,7 @@ from keras_resnet_cli.pictures import read_picture
 class Pictures:
     """Pictures of files by their indices, `(n, size, size, 3)` in uint8, opened by a pool of threads.
 
-    With a seed each is a random part of the file's, mirrored or not, which depends on seed, epoch and index alone; without one the middle.
+    With a seed each is a random part of the file's, mirrored or not, which depends on seed, epoch, index and time alone; else the middle.
     In the place of a picture that cannot be read comes the next that can, whose number `places` says. `unread` says which, and why, and
     `unopened` how many nobody has asked for yet, of which it is not known. Both are a part of checkpoints.
 
@@ -64,12 +64,11 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        seen: dict[int, int] = {}
-        jobs = []
-        for index in map(int, indices):
-            seen[index] = seen.get(index, -1) + 1  # repeated augmentation: another part each time
-            jobs.append((index, seen[index]))
-        return np.stack(list(self._pool.map(lambda job: self._one(*job), jobs)))
+        return self.repeated(indices, np.zeros(len(indices), int))
+
+    def repeated(self, indices: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """The same where a picture comes more than once an epoch, as in repeated augmentation: of each time, from 0, another part."""
+        return np.stack(list(self._pool.map(self._one, map(int, indices), map(int, times))))
 
     def go_to(self, epoch: int) -> None:
         """Makes the random parts those of this epoch."""
