@@ -10,7 +10,7 @@ import numpy as np
 from keras_resnet import learning
 from training.data.dataset import Dataset
 from training.data.prepared import Prepared, Targets, changes
-from training.optimization import class_loss, network
+from training.optimization import check_shapes, class_loss, network
 from training.recipe import Recipe
 from training.tasks import Task
 
@@ -20,6 +20,7 @@ def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Cal
     data = recipe.data
     side = data.size if data.test_size in (None, data.size) else None
     model = build(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
+    check_shapes(model, {data.size, data.test_size or data.size}, data.channels, lambda size: (data.classes,))
     test = Targets(found.test.labels, data.classes)
     part = replicas.part_to_test(len(test), recipe.batch)
     validation, whole = (
