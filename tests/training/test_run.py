@@ -139,6 +139,16 @@ def test_a_folder_of_pictures_of_which_some_are_damaged(tmp_path, capsys):
 
 
 @quick_on_torch
+def test_a_network_that_learnt_each_class_by_itself_says_so(tmp_path):
+    folder = tmp_path / "run"
+    assert go(folder, "--set", "loss.kind=binary") == 0
+    model, images = keras.models.load_model(folder / "model.keras"), dataset(run.config_of(folder)[0], "made_up").test.images
+    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    logits = network.predict((images - 72.94) / 90.02, verbose=0)
+    np.testing.assert_allclose(model.predict(images, verbose=0), 1 / (1 + np.exp(-logits)), rtol=1e-4, atol=1e-6)
+
+
+@quick_on_torch
 def test_mixed_precision(tmp_path):
     assert go(tmp_path / "run", "--mixed-precision", "bfloat16") == 0
     model = keras.models.load_model(tmp_path / "run" / "model.keras")

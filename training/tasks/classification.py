@@ -77,10 +77,10 @@ def _finish(model: keras.Model, validation: Any, found: Dataset, folder: pathlib
 
 
 def _saved(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """From values 0 to 255 to probabilities."""
-    data = recipe.data
+    """From values 0 to 255 to probabilities: of a binary loss each class has one of its own, of another they sum to one."""
+    data, activation = recipe.data, "sigmoid" if recipe.loss.kind == "binary" else "softmax"
     size = data.test_size or data.size
     images = keras.Input((size, size, data.channels), name="pixels")
     normalized = keras.layers.Normalization(mean=data.mean, variance=[one**2 for one in data.deviation], name="normalization")(images)
-    scores = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(model(normalized))
+    scores = keras.layers.Activation(activation, dtype="float32", name="probabilities")(model(normalized))
     return keras.Model(images, scores, name=recipe.name)
