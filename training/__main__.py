@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from training import fields, recipes, run_folder
+from training import fields, interrupted, recipes, run_folder
 from training.recipe import Recipe
 
 
@@ -86,7 +86,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if arguments.backend:
         os.environ["KERAS_BACKEND"] = arguments.backend
     try:
-        return _run(arguments)
+        with interrupted.remembered():
+            return _run(arguments)
     except (ValueError, ImportError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -108,8 +109,9 @@ def _run(arguments: argparse.Namespace) -> int:
     plain = parser().parse_args(["resume"])
     if resuming and any(getattr(arguments, name) != getattr(plain, name) for name in begun):
         raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
+    config = run_folder.config(arguments.folder) if resuming else {}
     if resuming and not arguments.backend:
-        os.environ["KERAS_BACKEND"] = run_folder.config(arguments.folder)["backend"]
+        os.environ["KERAS_BACKEND"] = config["backend"]
     recipe = None if resuming else wanted(arguments)
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
@@ -119,7 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         if recipe is None:
             folder = arguments.folder
-            found = run.resume(folder)
+            found = run.resume(folder, config=config)
         else:
             folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
             data = arguments.data or ("made_up" if arguments.quick else None)

@@ -61,6 +61,14 @@ def asked_of(replicas: learning.Replicas) -> dict[str, Any]:
     return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1)
 
 
+def tested_by_all(batches: Any) -> int:
+    """How many of the batches to test on every process has a part of: the last one may be too small for that."""
+    if batches is None:
+        return 0
+    sampler = getattr(batches, "sampler", None)
+    return len(batches.images) // batches.batch_size if sampler is None else sampler.count // sampler.batch_size
+
+
 def fetched(replicas: learning.Replicas, batches: Any, watch: learning.Throughput | None) -> Any:
     """Batches as `fit` takes them, and the time that each was waited for taken by `watch`."""
     return replicas.training(batches if watch is None else watch.watched(batches))
