@@ -96,11 +96,19 @@ class StopOnSignal(keras.callbacks.Callback):
         before: batches of the first epoch that were complete before this `fit`.
         agree: whether any of the processes that train together was asked, from whether this one was.
         every: batches between two times that they agree.
+        share: what all of them do before a checkpoint is written.
     """
 
-    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool, every: int = 1):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        before: int = 0,
+        agree: Callable[[bool], bool] = bool,
+        every: int = 1,
+        share: Callable[[], object] = lambda: None,
+    ):
         super().__init__()
-        self.agree, self.every = agree, every
+        self.agree, self.every, self.share = agree, every, share
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -131,6 +139,7 @@ class StopOnSignal(keras.callbacks.Callback):
 
     def stop(self, batch: int, logs: Any = None) -> NoReturn:
         """Writes a checkpoint behind so many batches of this `fit`'s epoch, with its logs if it is complete, and raises `Stopped`."""
+        self.share()
         self.checkpoint.save(self.epoch, self.before + batch, logs)
         self.restore_handlers()
         raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
@@ -144,6 +153,8 @@ class StopOnSignal(keras.callbacks.Callback):
 
 class LeaveTest(keras.callbacks.Callback):
     """Where `stop` is asked during the test behind an epoch: ends that test, whose numbers nobody sees, and stops behind the last batch.
+
+    At the end of any other epoch it shares what `stop` does.
 
     It stands behind what puts other weights into the model for the test, and before what writes logs or checkpoints of an epoch.
 
@@ -164,3 +175,4 @@ class LeaveTest(keras.callbacks.Callback):
         if self.left:
             learnt = {name: value for name, value in (logs or {}).items() if not name.startswith("val_")}
             self.stop.stop((self.params or {})["steps"], learnt)
+        self.stop.share()

@@ -56,9 +56,9 @@ def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib
         yield pathlib.Path(other)
 
 
-def asked_of(replicas: learning.Replicas) -> dict[str, Any]:
+def asked_of(replicas: learning.Replicas, share: Callable[[], object]) -> dict[str, Any]:
     """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
-    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1)
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share)
 
 
 def tested_by_all(batches: Any) -> int:

@@ -12,6 +12,7 @@ from keras_resnet import learning
 from keras_resnet.backend.random_state import random_state, set_random_state
 from keras_resnet.weights.whole_files import swept
 from training import callbacks, distributed, interrupted, trackers
+from training.data import readable
 from training.data.stream import fed
 from training.recipe import Recipe
 from training.run_folder import Where
@@ -60,6 +61,10 @@ def trained(
     every, first = where.checkpoint_every or "epoch", replicas.is_first
     checkpoint = learning.Checkpoint(folder / "checkpoints", every, where.keep, task.monitor, parts=parts, write=first)
     swept(own)
+
+    def share() -> None:
+        readable.told(task.batches.images, replicas)
+
     epoch = checkpoint.restore(task.model)
     batch = checkpoint.last.batch if checkpoint.last else 0
     # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
@@ -73,7 +78,7 @@ def trained(
         until = epoch + 1 if batch else recipe.epochs
         watch = learning.Throughput(recipe.batch * (steps - batch))
         checkpoint.before = batch
-        stop = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas))
+        stop = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas, share))
         left = callbacks.LeaveTest(stop, distributed.tested_by_all(task.validation))
         guard = learning.TerminateOnNonFinite(checkpoint, getattr(task.batches, "sampler", None), batch, steps)
         # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.

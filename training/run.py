@@ -15,8 +15,9 @@ import numpy as np
 from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, written
 from training import callbacks, distributed, interrupted, machine, report, run_folder, trackers
-from training.data.find import dataset
+from training.data.find import source
 from training.data.fingerprint import fingerprint
+from training.data.readable import only_readable
 from training.epochs import LOG, Clock, trained
 from training.fields import check_values, checked, from_json, to_json
 from training.optimization import optimizer
@@ -37,7 +38,8 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
     """
     with distributed.together(checked(recipe)) as replicas:
         distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
-        task = distributed.of_all(replicas, lambda: _started(recipe, where, folder, replicas))
+        task = _prepared(recipe, where, replicas)
+        distributed.of_all(replicas, lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
@@ -49,13 +51,9 @@ def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) ->
     report.check()
 
 
-def _started(recipe: Recipe, where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> Task:
-    task = _prepared(recipe, where, replicas)
+def _started(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task) -> None:
     config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
-    config["data"] = fingerprint(task.batches, task.whole)
-    if replicas.is_first:
-        _begun(folder, config)
-    return task
+    _begun(folder, {**config, "data": fingerprint(task.batches, task.whole)})
 
 
 def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -71,19 +69,19 @@ def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] |
     probe.touch()
     probe.unlink()
     with distributed.together(recipe) as replicas:
-        task = distributed.of_all(replicas, lambda: _same(config, folder, _prepared(recipe, where, replicas)))
+        task = _prepared(recipe, where, replicas)
+        distributed.of_all(replicas, lambda: _check_same(config, folder, task))
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
-def _same(config: dict[str, Any], folder: pathlib.Path, task: Task) -> Task:
-    """The task, if its data are those that the run began with."""
+def _check_same(config: dict[str, Any], folder: pathlib.Path, task: Task) -> None:
+    """Raises unless the task's data are those that the run began with."""
     before, now = config.get("data"), fingerprint(task.batches, task.whole)
     if isinstance(before, dict) and before != now:
         raise ValueError(
             f"The data are not those that {str(folder)!r} began with: {before.get('pictures')} pictures to learn from in "
             f"{before.get('batches')} batches then, {now['pictures']} in {now['batches']} now, or others. Put those back, or begin anew."
         )
-    return task
 
 
 def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
@@ -128,6 +126,15 @@ def _text(values: dict[str, Any]) -> Callable[[str], object]:
 
 
 def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
+    """The task of all processes. Each step is one that none goes on from alone."""
+    found = None
+    if recipe.task != "segmentation":
+        found = distributed.of_all(replicas, lambda: source(recipe, where.data, where.stop_at_damaged))
+        found = only_readable(found, replicas)
+    return distributed.of_all(replicas, lambda: _built(recipe, where, found, replicas))
+
+
+def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas) -> Task:
     keras.utils.set_random_seed(recipe.seed)
     policy = recipe.precision if recipe.precision == "float32" else f"mixed_{recipe.precision}"
     before = keras.config.dtype_policy()
@@ -136,10 +143,8 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
         with replicas.scope():
             if recipe.task == "segmentation":
                 task = segmentation.task(recipe, where.data, replicas)
-            elif recipe.task == "diffusion":
-                task = diffusion.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
             else:
-                task = classification.task(recipe, dataset(recipe, where.data, where.stop_at_damaged), replicas)
+                task = (diffusion if recipe.task == "diffusion" else classification).task(recipe, found, replicas)
             jit = "auto" if where.jit is None else where.jit
             task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
         replicas.check_model(task.model)

@@ -80,13 +80,11 @@ class Engine:
 
         return run
 
-    def agree(self, asked: bool) -> bool:
-        """Whether any process says so."""
-        if self.processes == 1:
-            return asked
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        """The sum over processes."""
         from jax.experimental import multihost_utils
 
-        return bool(multihost_utils.process_allgather(np.array(asked)).any())
+        return np.asarray(multihost_utils.process_allgather(array)).sum(0)
 
     def training(self, batches: Any) -> Any:
         """Batches as `fit` takes them, in memory of the host: from there each device gets its part."""

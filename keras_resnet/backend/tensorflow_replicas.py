@@ -129,11 +129,9 @@ class Engine:
             self.model.compute_metrics(x, y, y_pred, sample_weight)
             self.model.reset_metrics()
 
-    def agree(self, asked: bool) -> bool:
-        """Whether any process says so."""
-        if self.processes == 1:
-            return asked
-        return bool(_most(self.strategy, tf.constant(float(asked))) > 0)
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        """The sum over processes."""
+        return _sum(self.strategy, tf.constant(array)).numpy() / self.local
 
     def training(self, batches: Iterable) -> Any:
         """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
@@ -202,8 +200,8 @@ def _rows(batch: Any) -> Any:
     return keras.tree.flatten(batch)[0]
 
 
-@tf.function(autograph=False)
-def _most(strategy: Any, value: Any) -> Any:
+@tf.function(autograph=False, reduce_retracing=True)
+def _sum(strategy: Any, value: Any) -> Any:
     return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
 
 

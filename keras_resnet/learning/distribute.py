@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_flag
@@ -185,7 +186,21 @@ class Replicas:
 
     def agree(self, asked: bool) -> bool:
         """Whether any process says so: all ask at once, and each waits for the last."""
-        return asked if self._engine is None else self._engine.agree(asked)
+        if self._engine is None or self.processes == 1:
+            return asked
+        return bool(self._engine.summed(np.array([asked], "float32")).any())
+
+    def gathered(self, said: bytes) -> list[bytes]:
+        """What each process says, by rank: all do at once, and each waits for the last. Of 16 MiB each at most."""
+        if self._engine is None or self.processes == 1:
+            return [said]
+        table = np.zeros(self.processes, "float32")  # a kind of numbers that is summed on every device
+        table[self.rank] = len(said)
+        sizes = self._engine.summed(table).astype(int)
+        table = np.zeros((self.processes, sizes.max()), "float32")
+        table[self.rank, : len(said)] = np.frombuffer(said, "uint8")
+        rows = self._engine.summed(table).astype("uint8")
+        return [row[:size].tobytes() for row, size in zip(rows, sizes, strict=True)]
 
     @property
     def least_test_batch(self) -> int:

@@ -8,6 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_resnet import learning
 from tests.launching import Together
@@ -91,6 +92,25 @@ def test_other_tasks(recipe, tmp_path):
     words = [recipe, "--quick", "--set", "batch=2", "--set", "augmentation.repeats=1", "--out", str(tmp_path / "run")]
     ends(words, tmp_path / "said")
     assert (tmp_path / "run" / "result.json").is_file()
+
+
+@pytest.mark.full
+def test_what_any_process_could_not_read_is_named(tmp_path):
+    for number in range(64):
+        path = tmp_path / "data" / ("train", "val")[number % 2] / str(number // 2 % 2) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number % 8 < 2:  # four of each class to learn from, and of each to test on
+            path.write_bytes(b"no picture")
+        else:
+            Image.new("RGB", (40, 36), (4 * number,) * 3).save(path)
+    bad = {str(path) for path in (tmp_path / "data").rglob("*.png") if path.stat().st_size < 20}
+    words = ["imagenet_resnet50", "--quick", "--data", str(tmp_path / "data"), "--set", "data.classes=2", "--set", "steps=none"]
+    said = ends([*words, "--set", "batch=4", "--out", str(tmp_path / "run")], tmp_path / "said")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert set(result["unread"]) == bad
+    assert len(bad) == 16
+    assert result["unopened"] == 0
+    assert "Pictures that could not be read: 16." in said
 
 
 @pytest.mark.full

@@ -10,6 +10,7 @@ import numpy as np
 from keras_resnet import learning
 from training.data.dataset import Dataset
 from training.data.prepared import Prepared, Targets, changes
+from training.data.stream import BatchesAhead
 from training.optimization import check_shapes, class_loss, network
 from training.recipe import Recipe
 from training.tasks import Task
@@ -23,9 +24,7 @@ def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Cal
     check_shapes(model, {data.size, data.test_size or data.size}, data.channels, lambda size: (data.classes,))
     test = Targets(found.test.labels, data.classes)
     part = replicas.part_to_test(len(test), recipe.batch)
-    validation, whole = (
-        learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False, part=one) for one in (part, (0, 1))
-    )
+    validation, whole = (BatchesAhead(found.test.images, test, [_prepared(recipe)], recipe.batch, part=one) for one in (part, (0, 1)))
     metrics: list[Any] = [keras.metrics.CategoricalAccuracy("accuracy")]
     if data.classes >= 100:
         metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
