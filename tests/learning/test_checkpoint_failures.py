@@ -5,11 +5,13 @@ import json
 import os
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pytest
 
 from keras_resnet.learning import Checkpoint, checkpoint_files, restore_checkpoint, save_checkpoint
+from keras_resnet.weights import whole_files
 from tests.learning.made_runs import everything, model, moved
 from tests.quick import quick_on_torch
 
@@ -101,10 +103,19 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
 
 @quick_on_torch
 def test_what_a_killed_process_left_is_swept(tmp_path):
-    (tmp_path / ".writing-999999999-0a").mkdir()
-    (tmp_path / f".writing-{os.getpid()}-0a").mkdir()
+    own = whole_files.staged(tmp_path).name
+    dead = own.replace(f"-{os.getpid()}-", "-999999999-")
+    elsewhere = [f".{kind}-0123456789ab-{os.getpid()}-{i}" for kind in ("writing", "removing") for i in range(2)]
+    for name in (own, dead, dead.replace("writing", "removing"), ".writing-77-0a", *elsewhere):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state").write_text("half")
+    days_ago = time.time() - 2 * whole_files.DAY
+    for name in (own, ".writing-77-0a", elsewhere[0], elsewhere[2]):  # the processes of other machines are none of this one's
+        for path in (tmp_path / name / "state", tmp_path / name):
+            os.utime(path, (days_ago, days_ago))
+    (tmp_path / elsewhere[2] / "state").write_text("more")  # its folder itself is as old as it was
     assert Checkpoint(tmp_path).restore(model()) == 0
-    assert os.listdir(tmp_path) == [f".writing-{os.getpid()}-0a"]
+    assert set(os.listdir(tmp_path)) == {own, elsewhere[1], elsewhere[2], elsewhere[3]}
 
 
 def test_no_number_that_is_not_finite_is_saved(tmp_path):
