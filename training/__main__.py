@@ -116,7 +116,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
         return 0
-    from training import callbacks, run  # and Keras with its backend
+    from training import callbacks, distributed, run  # and Keras with its backend
 
     try:
         if recipe is None:
@@ -131,6 +131,10 @@ def _run(arguments: argparse.Namespace) -> int:
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
         return 143
+    except distributed.Lost as lost:
+        print(f"error: {lost}", file=sys.stderr, flush=True)
+        sys.stdout.flush()
+        os._exit(1)  # JAX and TensorFlow would wait for the others at the end, and abort
     if not found:  # of several processes the first one says it
         return 0
     for path, reason in found.get("unread", {}).items():

@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -12,6 +13,28 @@ from training.recipe import Recipe
 Made = TypeVar("Made")
 
 AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
+
+
+# What the engines say of a process that is no more; each says it by exceptions of its own.
+LOST = re.compile(r"gloo|nccl|collective|connection (reset|closed|refused)|socket closed|heartbeat|coordination service", re.IGNORECASE)
+
+
+class Lost(Exception):
+    """Another process of the run is no more."""
+
+
+@contextlib.contextmanager
+def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[None]:
+    """Within it an engine's error at a process that is no more is a `Lost`, which says how to go on."""
+    try:
+        yield
+    except Exception as error:
+        if replicas.processes == 1 or not LOST.search(str(error)):
+            raise
+        raise Lost(
+            f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "
+            f"again, to go on from the last checkpoint: python -m training resume {folder}"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -87,16 +87,21 @@ def trained(
             ending.callback(stop.restore_handlers)
             ending.callback(track.close)
             interrupted.check()
-            task.model.fit(
-                distributed.fetched(replicas, fetched, waited),
-                steps_per_epoch=steps - batch,
-                initial_epoch=epoch,
-                epochs=until,
-                validation_data=replicas.testing(task.validation),
-                callbacks=[callbacks.SameRandomNumbers(), watch, guard, *averaging, left, *writers, stop],
-                shuffle=False,
-                verbose=verbose,
-            )
+            try:
+                task.model.fit(
+                    distributed.fetched(replicas, fetched, waited),
+                    steps_per_epoch=steps - batch,
+                    initial_epoch=epoch,
+                    epochs=until,
+                    validation_data=replicas.testing(task.validation),
+                    callbacks=[callbacks.SameRandomNumbers(), watch, guard, *averaging, left, *writers, stop],
+                    shuffle=False,
+                    verbose=verbose,
+                )
+            except BaseException:
+                if verbose:
+                    print(flush=True)  # Keras leaves its line open
+                raise
         epoch, batch = until, 0
     return averages, clock
 

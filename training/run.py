@@ -34,6 +34,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
     Raises:
         ValueError: at anything wrong with recipe or data, and if the folder exists; nothing is written then.
         FloatingPointError: at a loss that is not finite.
+        Lost: at the end of another process of several.
         Stopped: at SIGTERM, behind a checkpoint.
     """
     with distributed.together(checked(recipe)) as replicas:
@@ -154,7 +155,7 @@ def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas
 
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
-    with contextlib.ExitStack() as held:
+    with distributed.while_all_live(replicas, folder), contextlib.ExitStack() as held:
         distributed.of_all(replicas, lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
         replicas.adopt(task.model)
         own, facts = held.enter_context(distributed.place(replicas, folder)), machine.facts()

@@ -86,6 +86,19 @@ def test_what_fails_elsewhere_ends_all():
         distributed.of_all(Other(), lambda: (_ for _ in ()).throw(OSError("full")))
 
 
+def test_an_error_that_another_process_is_the_reason_of(tmp_path):
+    class Two:
+        processes = 2
+
+    for said in ("Gloo AllGather failed: Read error", "Collective ops is aborted by: Socket closed", "NCCL communicator was aborted"):
+        with pytest.raises(distributed.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
+            raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="memory"), distributed.while_all_live(Two(), tmp_path):
+        raise RuntimeError("out of memory")
+    with pytest.raises(RuntimeError, match="Gloo"), distributed.while_all_live(learning.Replicas(None, False), tmp_path):
+        raise RuntimeError("Gloo")
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("recipe", ["segmentation_nnunet2d", "diffusion_ddpm_cifar10", "imagenet_resnet50_a2"])
 def test_other_tasks(recipe, tmp_path):
@@ -129,8 +142,12 @@ def test_one_that_dies_ends_the_others(tmp_path):
         those.wait_for(lambda: len(checkpoints(folder)) > 1)
         os.kill(those.processes[1].pid, signal.SIGKILL)
         first, second = those.codes()
+        said = (tmp_path / "said" / "rank0.txt").read_text()
     assert second == -signal.SIGKILL
-    assert first != 0
+    assert first == 1, said
+    assert said.count("error: Another") == 1
+    assert said.splitlines()[-1].startswith("error: Another process of this run has ended")
+    assert said.splitlines()[-1].endswith(f"python -m training resume {folder}")
     assert not (folder / "result.json").exists()
     config = json.loads((folder / "config.json").read_text())
     config["recipe"]["epochs"] = int(callbacks.rows(folder / "log.csv")[-1]["epoch"]) + 2
