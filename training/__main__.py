@@ -130,11 +130,12 @@ def _run(arguments: argparse.Namespace) -> int:
             found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
+        if stopped.of_several:
+            _leave(143)
         return 143
     except distributed.Lost as lost:
-        print(f"error: {lost}", file=sys.stderr, flush=True)
-        sys.stdout.flush()
-        os._exit(1)  # JAX and TensorFlow would wait for the others at the end, and abort
+        print(f"error: {lost}", file=sys.stderr)
+        _leave(1)
     if not found:  # of several processes the first one says it
         return 0
     for path, reason in found.get("unread", {}).items():
@@ -147,6 +148,13 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")
     return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: JAX would wait for the others and abort, TensorFlow for the rest of a test that was left."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

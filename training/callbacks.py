@@ -16,7 +16,9 @@ from keras_resnet.weights.whole_files import written
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and its checkpoint is written."""
+    """The run was asked to stop, and its checkpoint is written; `of_several` where other processes train, too."""
+
+    of_several = False
 
 
 class Log(keras.callbacks.Callback):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from keras_resnet import learning
+from training.callbacks import Stopped
 from training.recipe import Recipe
 
 Made = TypeVar("Made")
@@ -28,6 +29,9 @@ def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterato
     """Within it an engine's error at a process that is no more is a `Lost`, which says how to go on."""
     try:
         yield
+    except Stopped as stopped:
+        stopped.of_several = replicas.processes > 1
+        raise
     except Exception as error:
         if replicas.processes == 1 or not LOST.search(str(error)):
             raise

@@ -150,7 +150,7 @@ class Engine:
         Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
         """
         merge = 0 < rest < self.count
-
+        self._build(batches[0])  # a test may be what a model does first
         last = len(batches) - 1
         # A process that has nothing of the last batch does not have it at all.
         merged = merge and last > 0 and len(_rows(batches[last])) < len(_rows(batches[0]))
