@@ -17,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 
+from training.machine import commit, graphics, processor
+
 BACKENDS = ("torch", "tensorflow", "jax")
 PACKAGES = ("keras", "torch", "torchvision", "tensorflow", "jax", "numpy")
 # task, batch, policy; a GPU gets the larger batches.
@@ -36,25 +38,6 @@ GPU_RUNS = (
 )
 
 
-def processor() -> str:
-    """The processor's name and how many of its cores this process may use."""
-    info = pathlib.Path("/proc/cpuinfo")
-    names = (
-        [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    )
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {cores} cores"
-
-
-def graphics() -> str | None:
-    """The name of the GPU, or `None`."""
-    try:
-        query = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(query, check=True, capture_output=True, text=True).stdout.strip() or None
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 def versions() -> str:
     """The installed versions of what the figures depend on."""
     found = []
@@ -64,16 +47,6 @@ def versions() -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     return ", ".join([f"Python {platform.python_version()}", *found])
-
-
-def commit() -> str:
-    """The commit of the working tree, marked where files have changed since."""
-    try:
-        name = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-        changed = subprocess.run(["git", "status", "--porcelain", "-uno"], check=True, capture_output=True, text=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{name} with changes" if changed else name
 
 
 def run(module: str, backend: str, *arguments: str) -> dict:

@@ -13,14 +13,21 @@ import os
 import pathlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from training import fields, recipes, run_folder
+from training import fields, interrupted, recipes, run_folder
 from training.recipe import Recipe
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, and not the whole usage before it."""
+        self.exit(2, f"error: {message}. `python -m training --help` says what there is.\n")
 
 
 def parser() -> argparse.ArgumentParser:
     """The program's arguments."""
-    made = argparse.ArgumentParser(prog="python -m training", description="Trains by a recipe, and writes a folder that says all of it.")
+    made = _Parser(prog="python -m training", description="Trains by a recipe, and writes a folder that says all of it.")
     made.add_argument("recipe", help="a name; 'list' for all of them; or 'resume', with a run folder behind it")
     made.add_argument("folder", nargs="?", type=pathlib.Path, help="of the run to resume")
     made.add_argument(
@@ -50,6 +57,8 @@ def wanted(arguments: argparse.Namespace) -> Recipe:
         ValueError: at a name, a field or a value that there is not.
     """
     recipe = recipes.recipe(arguments.recipe)
+    if arguments.data is not None and not arguments.data.strip():
+        raise ValueError("--data is empty. Pass a folder, a file or a name, or leave it out for where the data usually are.")
     if arguments.quick:
         recipe = recipes.quick(recipe)
     if arguments.data is not None:
@@ -64,17 +73,21 @@ def wanted(arguments: argparse.Namespace) -> Recipe:
 def main(words: Sequence[str] | None = None) -> int:
     """Runs the program; 0 if all went well, 1 at a mistake of the user's, 143 if it was asked to stop.
 
-    Of a command line that cannot be read argparse says so, and ends with 2; Ctrl-C before or behind the training ends with 130.
+    A command line that cannot be read ends with 2, Ctrl-C before or behind the training with 130.
     """
     arguments = parser().parse_args(words)
     if arguments.recipe == "list":
+        if arguments != parser().parse_args(["list"]):
+            print("error: `list` takes nothing else. `python -m training NAME --show` shows a recipe.", file=sys.stderr)
+            return 1
         for name, recipe in recipes.RECIPES.items():
             print(f"{name:<36} {recipe.network.name:<20} {recipe.epochs:>5} epochs of {recipe.batch:<5} {recipe.published}")
         return 0
     if arguments.backend:
         os.environ["KERAS_BACKEND"] = arguments.backend
     try:
-        return _run(arguments)
+        with interrupted.remembered():
+            return _run(arguments)
     except (ValueError, ImportError, FloatingPointError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -92,21 +105,23 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError("Which run? `python -m training resume runs/DATE-RECIPE`.")
     if not resuming and arguments.folder is not None:
         raise ValueError(f"Only resume takes a folder. Received: {str(arguments.folder)!r}. Data comes by --data, the run folder by --out.")
-    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit")
-    if resuming and any(getattr(arguments, name) for name in begun):
+    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit", "show")
+    plain = parser().parse_args(["resume"])
+    if resuming and any(getattr(arguments, name) != getattr(plain, name) for name in begun):
         raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
+    config = run_folder.config(arguments.folder) if resuming else {}
     if resuming and not arguments.backend:
-        os.environ["KERAS_BACKEND"] = run_folder.config(arguments.folder)["backend"]
+        os.environ["KERAS_BACKEND"] = config["backend"]
     recipe = None if resuming else wanted(arguments)
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
         return 0
-    from training import callbacks, run  # and Keras with its backend
+    from training import callbacks, distributed, run  # and Keras with its backend
 
     try:
         if recipe is None:
             folder = arguments.folder
-            found = run.resume(folder)
+            found = run.resume(folder, config=config)
         else:
             folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
             data = arguments.data or ("made_up" if arguments.quick else None)
@@ -115,7 +130,12 @@ def _run(arguments: argparse.Namespace) -> int:
             found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
     except callbacks.Stopped as stopped:
         print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
+        if stopped.of_several:
+            _leave(143)
         return 143
+    except distributed.Lost as lost:
+        print(f"error: {lost}", file=sys.stderr)
+        _leave(1)
     if not found:  # of several processes the first one says it
         return 0
     for path, reason in found.get("unread", {}).items():
@@ -128,6 +148,13 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")
     return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends the process at once: JAX would wait for the others and abort, TensorFlow for the rest of a test that was left."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":

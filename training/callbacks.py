@@ -6,7 +6,7 @@ import pathlib
 import signal
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
@@ -16,7 +16,9 @@ from keras_resnet.weights.whole_files import written
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and its checkpoint is written."""
+    """The run was asked to stop, and its checkpoint is written; `of_several` where other processes train, too."""
+
+    of_several = False
 
 
 class Log(keras.callbacks.Callback):
@@ -63,9 +65,10 @@ def rows(path: pathlib.Path) -> list[dict[str, float]]:
 
 
 class SameRandomNumbers(keras.callbacks.Callback):
-    """Puts the random numbers at the first batch back to where they stood when this was made.
+    """Puts the random numbers at the first batch back to where they stood when this was made, and behind a test to where it began.
 
-    On PyTorch a loop over data draws one when it begins. A run that is resumed begins one more, and dropout would go on differently.
+    On PyTorch a loop over data draws one when it begins, and one over data to test on another at its end. A run that is resumed begins
+    one more, a test that is left does not end, and dropout would go on differently.
     """
 
     def __init__(self) -> None:
@@ -73,6 +76,15 @@ class SameRandomNumbers(keras.callbacks.Callback):
         self._state: Any = random_state()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._put_back()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._state = random_state()
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._put_back()
+
+    def _put_back(self) -> None:
         if self._state is not None:
             set_random_state(*self._state)
             self._state = None
@@ -86,11 +98,19 @@ class StopOnSignal(keras.callbacks.Callback):
         before: batches of the first epoch that were complete before this `fit`.
         agree: whether any of the processes that train together was asked, from whether this one was.
         every: batches between two times that they agree.
+        share: what all of them do before a checkpoint is written.
     """
 
-    def __init__(self, checkpoint: Checkpoint, before: int = 0, agree: Callable[[bool], bool] = bool, every: int = 1):
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        before: int = 0,
+        agree: Callable[[bool], bool] = bool,
+        every: int = 1,
+        share: Callable[[], object] = lambda: None,
+    ):
         super().__init__()
-        self.agree, self.every = agree, every
+        self.agree, self.every, self.share = agree, every, share
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -108,9 +128,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         # Not behind the batch before, as Keras would wait for the device each time for the sake of that.
         if batch % self.every == 0 and self.agree(self.asked):
-            self.checkpoint.save(self.epoch, self.before + batch)
-            self.restore_handlers()
-            raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
+            self.stop(batch)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self.before = 0
@@ -121,8 +139,42 @@ class StopOnSignal(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         self.restore_handlers()
 
+    def stop(self, batch: int, logs: Any = None) -> NoReturn:
+        """Writes a checkpoint behind so many batches of this `fit`'s epoch, with its logs if it is complete, and raises `Stopped`."""
+        self.share()
+        self.checkpoint.save(self.epoch, self.before + batch, logs)
+        self.restore_handlers()
+        raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
+
     def restore_handlers(self) -> None:
         """As they were before."""
         for one, handler in self._handlers.items():
             signal.signal(one, handler)
         self._handlers = {}
+
+
+class LeaveTest(keras.callbacks.Callback):
+    """Where `stop` is asked during the test behind an epoch: ends that test, whose numbers nobody sees, and stops behind the last batch.
+
+    At the end of any other epoch it shares what `stop` does.
+
+    It stands behind what puts other weights into the model for the test, and before what writes logs or checkpoints of an epoch.
+
+    Args:
+        stop: the one that is asked.
+        batches: to test on, of those that every process has.
+    """
+
+    def __init__(self, stop: StopOnSignal, batches: int):
+        super().__init__()
+        self.stop, self.batches, self.left = stop, batches, False
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not self.left and batch + 1 < self.batches and batch % self.stop.every == 0 and self.stop.agree(self.stop.asked):
+            self.left = self.model.stop_evaluating = True
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if self.left:
+            learnt = {name: value for name, value in (logs or {}).items() if not name.startswith("val_")}
+            self.stop.stop((self.params or {})["steps"], learnt)
+        self.stop.share()

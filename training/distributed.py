@@ -2,16 +2,43 @@
 
 import contextlib
 import pathlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from keras_resnet import learning
+from training.callbacks import Stopped
 from training.recipe import Recipe
 
 Made = TypeVar("Made")
 
 AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
+
+
+# What the engines say of a process that is no more; each says it by exceptions of its own.
+LOST = re.compile(r"gloo|nccl|collective|connection (reset|closed|refused)|socket closed|heartbeat|coordination service", re.IGNORECASE)
+
+
+class Lost(Exception):
+    """Another process of the run is no more."""
+
+
+@contextlib.contextmanager
+def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[None]:
+    """Within it an engine's error at a process that is no more is a `Lost`, which says how to go on."""
+    try:
+        yield
+    except Stopped as stopped:
+        stopped.of_several = replicas.processes > 1
+        raise
+    except Exception as error:
+        if replicas.processes == 1 or not LOST.search(str(error)):
+            raise
+        raise Lost(
+            f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "
+            f"again, to go on from the last checkpoint: python -m training resume {folder}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -56,9 +83,17 @@ def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib
         yield pathlib.Path(other)
 
 
-def asked_of(replicas: learning.Replicas) -> dict[str, Any]:
+def asked_of(replicas: learning.Replicas, share: Callable[[], object]) -> dict[str, Any]:
     """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
-    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1)
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share)
+
+
+def tested_by_all(batches: Any) -> int:
+    """How many of the batches to test on every process has a part of: the last one may be too small for that."""
+    if batches is None:
+        return 0
+    sampler = getattr(batches, "sampler", None)
+    return len(batches.images) // batches.batch_size if sampler is None else sampler.count // sampler.batch_size
 
 
 def fetched(replicas: learning.Replicas, batches: Any, watch: learning.Throughput | None) -> Any:

@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import re
@@ -19,7 +20,23 @@ POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep",
 # Arguments of builders that are not for `network.settings`.
 OF_THE_RECIPE = {"classes", "include_top", "input_shape", "input_tensor", "weights", "classifier_activation", "name", "dtype"}
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
-AT_MOST_ONE = {"test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"}
+AT_MOST = dict.fromkeys(("test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"), 1)
+AT_MOST |= {"seed": 2**32 - 1, "mixup": 10, "cutmix": 10}  # NumPy's seeds; beyond 10 a mixture is the mean of two pictures
+LEAST_MIX = 0.001  # below it a mixture is one of two pictures
+# Fields that not every recipe looks at: the field that says whether one does, and by which values; none listed: by any but its default.
+DECAYING = ("sgd", "lamb", "adamw")
+READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("optimizer.momentum", "optimizer.nesterov"), ("optimizer.kind", ("sgd",))),
+    **dict.fromkeys(("optimizer.weight_decay", "optimizer.decay_all"), ("optimizer.kind", DECAYING)),
+    **dict.fromkeys(("schedule.milestones", "schedule.factor"), ("schedule.kind", ("step",))),
+    "schedule.power": ("schedule.kind", ("polynomial",)),
+    "schedule.start": ("schedule.warm_up", ()),
+    "loss.smoothing": ("loss.kind", ("cross_entropy", "binary")),
+    "loss.threshold": ("loss.kind", ("binary",)),
+    "augmentation.crop_ratio": ("augmentation.crop_area", ()),
+    **{f"augmentation.rand_{name}": ("augmentation.rand_magnitude", ()) for name in ("count", "deviation", "chance")},
+    "augmentation.erasing_fill": ("augmentation.erasing", ()),
+}
 
 
 def checked(recipe: Recipe) -> Recipe:
@@ -51,6 +68,11 @@ def checked(recipe: Recipe) -> Recipe:
         )
     if recipe.data.classes < 2 and recipe.task != "diffusion":
         raise ValueError(f"`data.classes` is 2 or more. Received: {recipe.data.classes}.")
+    for name in ("mixup", "cutmix"):
+        if 0 < getattr(recipe.augmentation, name) < LEAST_MIX:
+            raise ValueError(
+                f"`augmentation.{name}` is 0 for none, or {LEAST_MIX} or more. Received: {getattr(recipe.augmentation, name)!r}."
+            )
     if recipe.schedule.warm_up >= recipe.epochs:
         raise ValueError(f"`schedule.warm_up` is shorter than {recipe.epochs} epochs. Received: {recipe.schedule.warm_up}.")
     return recipe
@@ -60,14 +82,19 @@ def changed(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """The recipe with `settings` such as `"epochs=10"` and `"optimizer.rate=0.05"`, in order.
 
     Raises:
-        ValueError: at a field that there is not, with the nearest names, and at a value of another type.
+        ValueError: at a field that there is not, with the nearest names, at a value of another type, and at one that would change nothing.
     """
+    before, paths = recipe, []
     for setting in settings:
         path, sign, text = setting.partition("=")
         if not sign or not path:
             raise ValueError(f"--set takes FIELD=VALUE, such as epochs=10 or optimizer.rate=0.05. Received: {setting!r}.")
         recipe = _set(recipe, path.strip().split("."), text.strip(), path.strip())
-    return checked(recipe)
+        paths.append(path.strip())
+    checked(recipe)
+    for path in paths:
+        _check_read(recipe, before, path)
+    return recipe
 
 
 def to_json(recipe: Recipe) -> str:
@@ -133,6 +160,21 @@ def _set(part: Any, names: Sequence[str], text: str, path: str) -> Any:
     return dataclasses.replace(part, **{name: new})
 
 
+def _check_read(recipe: Recipe, before: Recipe, path: str) -> None:
+    """Raises a `ValueError` if nobody would look at a field that has changed."""
+    if path not in READ_WITH or _get(recipe, path) == _get(before, path):
+        return
+    other, values = READ_WITH[path]
+    value = _get(recipe, other)
+    if value not in values if values else value == _get(Recipe(recipe.name), other):
+        allowed = " or ".join(map(repr, values)) or "set"
+        raise ValueError(f"`{path}` counts where `{other}` is {allowed}. Received: {path}={_get(recipe, path)!r} with {other}={value!r}.")
+
+
+def _get(recipe: Recipe, path: str) -> Any:
+    return functools.reduce(getattr, path.split("."), recipe)
+
+
 def _unknown(path: str, name: str, names: Iterable[str]) -> ValueError:
     return ValueError(f"A recipe has no field {path!r}. {nearest(name, names)}")
 
@@ -176,11 +218,11 @@ def check_values(part: Any, path: str) -> None:
 
 def _check_range(path: str, name: str, number: float) -> None:
     least = number > 0 if name in POSITIVE else number >= 0
-    most = (name not in BELOW_ONE or number < 1) and (name not in AT_MOST_ONE or number <= 1)
+    most = (name not in BELOW_ONE or number < 1) and number <= AT_MOST.get(name, math.inf)
     # Below infinity, and so any comparison with what is no number is false; whole numbers have to fit into 64 bits.
     if not (least and most and number < (2**63 if isinstance(number, int) else math.inf)):
         above = "above 0" if name in POSITIVE else "0 or more"
-        top = " and below 1" if name in BELOW_ONE else " and at most 1" if name in AT_MOST_ONE else ""
+        top = " and below 1" if name in BELOW_ONE else f" and at most {AT_MOST[name]}" if name in AT_MOST else ""
         raise ValueError(f"`{path}` must be {above}{top}. Received: {number!r}.")
 
 

@@ -1,5 +1,6 @@
 """Optimizer, learning rate and loss of a recipe, as Keras takes them."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -67,3 +68,25 @@ def network(recipe: Recipe, **settings: Any) -> keras.Model:
         return keras_resnet.create_model(wanted.name, weights=wanted.weights, **{**settings, **wanted.settings})
     except TypeError as error:
         raise ValueError(f"`network.settings`: {error}") from error
+
+
+def check_shapes(model: keras.Model, sizes: Iterable[int], channels: int, output: Callable[[int], tuple]) -> None:
+    """Asks a network of pictures of any size whether it takes those that are coming, before anything is written.
+
+    Args:
+        model: the network.
+        sizes: heights and widths in pixels.
+        channels: of the pictures.
+        output: the shape, but for the batch, that is wanted of what it gives first for a size.
+
+    Raises:
+        ValueError: if it does not, or gives something else.
+    """
+    for size in sizes:
+        found = model.compute_output_spec(keras.KerasTensor((2, size, size, channels), dtype="float32"))
+        first = keras.tree.flatten(found)[0]
+        if tuple(first.shape[1:]) != output(size):
+            raise ValueError(
+                f"{model.name!r} gives {tuple(first.shape[1:])} for a picture of {size} pixels, and {output(size)} is to be learnt. "
+                "Set network.name to a network for that."
+            )

@@ -1,5 +1,6 @@
 """report.png: the curves of a run, what its classes were taken for, and how fast it was."""
 
+import datetime
 import importlib.util
 import pathlib
 from typing import Any
@@ -37,6 +38,9 @@ def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found:
     accuracy = f"{100 * found['accuracy']:.2f} %" if "accuracy" in found else ""
     published = f"   published {recipe.published}" if recipe.published else ""
     figure.suptitle(f"{recipe.name}   {accuracy} measured, {found['backend']}{published}", fontsize=12)
+    count = f"{found['replicas']} replicas, " if found["replicas"] > 1 else ""
+    made = f"{count}{found['device']}   {found['framework']}, Keras {found['keras']}   commit {found['commit']}"
+    figure.supxlabel(f"{datetime.timedelta(seconds=round(found['seconds']))} on {made}", fontsize=8, color=GREY)
     figure.savefig(path, dpi=110)
 
 

@@ -1,6 +1,7 @@
 """A run's folder: what stands in its config.json, read before Keras is imported, since its backend is said there; and who writes there."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -16,6 +17,18 @@ CONFIG = "config.json"
 BACKENDS = ("jax", "tensorflow", "torch")
 TRACKERS = ("tensorboard", "wandb")  # what else a run is written to, see trackers.py
 MOST = 2**20  # bytes: ours have some 2,000
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """What a run needs besides its recipe."""
+
+    data: str | None = None  # --data
+    stop_at_damaged: bool = False  # whether a picture that cannot be read ends the run
+    keep: int = 2  # checkpoints, besides the best
+    checkpoint_every: int | None = None  # batches; none: behind each epoch
+    track: tuple[str, ...] = ()  # where the curves go besides log.csv; see `trackers`
+    jit: bool | None = None  # whether the backend compiles the step; none: as Keras does, which is never on PyTorch
 
 
 def config(folder: pathlib.Path) -> dict[str, Any]:

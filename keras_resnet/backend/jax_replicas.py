@@ -90,19 +90,11 @@ class Engine:
         devices = self.count // self.processes
         return any(len(one) % devices or batch % devices for one in keras.tree.flatten(x) if hasattr(one, "shape"))
 
-    def agree(self, asked: bool) -> bool:
-        """Whether any process says so."""
-        if self.processes == 1:
-            return asked
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        """The sum over processes."""
         from jax.experimental import multihost_utils
 
-        return bool(multihost_utils.process_allgather(np.array(asked)).any())
-
-    def first(self, number: int) -> int:
-        """What the first process says."""
-        from jax.experimental import multihost_utils
-
-        return int(multihost_utils.broadcast_one_to_all(np.array(number, "int32")))
+        return np.asarray(multihost_utils.process_allgather(array)).sum(0)
 
     def training(self, batches: Any) -> Any:
         """Batches as `fit` takes them. Each device gets its part of what is on the host, or from the device that augmented it."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 
@@ -44,6 +45,26 @@ def train_as(replicas: Replicas) -> None:
     """Makes this what the process is from now on. What is compiled already stays what it was."""
     global current
     current = replicas
+
+
+def agree(engine: Any, asked: bool) -> bool:
+    """Whether any of the processes says so: all ask at once, and each waits for the last. One by itself has no engine, or one for it."""
+    if engine is None or engine.processes == 1:
+        return asked
+    return bool(engine.summed(np.array([asked], "float32")).any())
+
+
+def gathered(engine: Any, said: bytes) -> list[bytes]:
+    """What each process says, by rank, as `agree` asks. Of 16 MiB each at most."""
+    if engine is None or engine.processes == 1:
+        return [said]
+    table = np.zeros(engine.processes, "float32")  # a kind of numbers that is summed on every device
+    table[engine.rank] = len(said)
+    sizes = engine.summed(table).astype(int)
+    table = np.zeros((engine.processes, sizes.max()), "float32")
+    table[engine.rank, : len(said)] = np.frombuffer(said, "uint8")
+    rows = engine.summed(table).astype("uint8")
+    return [row[:size].tobytes() for row, size in zip(rows, sizes, strict=True)]
 
 
 def part_of_loss(loss: Any) -> Any:

@@ -135,16 +135,9 @@ class Engine:
             self.model.compute_metrics(x, y, y_pred, sample_weight)
             self.model.reset_metrics()
 
-    def agree(self, asked: bool) -> bool:
-        """Whether any process says so."""
-        if self.processes == 1:
-            return asked
-        return bool(_sum(self.strategy, tf.constant(float(asked))) > 0)
-
-    def first(self, number: int) -> int:
-        """What the first process says."""
-        said = tf.constant(float(number) if self.rank == 0 else 0.0, tf.float64)  # its replicas all say it
-        return round(float(_sum(self.strategy, said)) / self.local)
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        """The sum over processes."""
+        return _sum(self.strategy, tf.constant(array)).numpy() / self.local
 
     def training(self, batches: Iterable) -> Any:
         """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
@@ -163,7 +156,7 @@ class Engine:
         Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
         """
         merge = 0 < rest < self.count
-
+        self._build(batches[0])  # a test may be what a model does first
         last = len(batches) - 1
         # A process that has nothing of the last batch does not have it at all.
         merged = merge and last > 0 and len(_rows(batches[last])) < len(_rows(batches[0]))
@@ -213,7 +206,7 @@ def _rows(batch: Any) -> Any:
     return keras.tree.flatten(batch)[0]
 
 
-@tf.function(autograph=False)
+@tf.function(autograph=False, reduce_retracing=True)
 def _sum(strategy: Any, value: Any) -> Any:
     return strategy.reduce("SUM", strategy.run(lambda: tf.identity(value)), axis=None)
 

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import keras
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -108,17 +109,11 @@ class Engine:
         model.make_train_function = shared.make_train_function
         model._get_metrics_result_or_logs = shared.metrics_of_all
 
-    def agree(self, asked: bool) -> bool:
-        """Whether any process says so."""
-        said = torch.tensor(float(asked))
-        dist.all_reduce(said, dist.ReduceOp.MAX, group=self.hosts)
-        return bool(said.item())
-
-    def first(self, number: int) -> int:
-        """What the first process says."""
-        said = torch.tensor(number, dtype=torch.int64)
-        dist.broadcast(said, 0, group=self.hosts)
-        return int(said.item())
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        """The sum over processes."""
+        value = torch.from_numpy(array.copy())
+        dist.all_reduce(value, group=self.hosts)
+        return value.numpy()
 
     def training(self, batches: Any) -> Any:
         """Batches as `fit` takes them."""

@@ -33,7 +33,8 @@ class Batches(CountedEpochs):
     Keras from drawing another one for the batches, by Python's random numbers.
 
     Args:
-        images: `(n, height, width, channels)`, an array or what gives one for an array of indices.
+        images: `(n, height, width, channels)`, an array or what gives one for an array of indices; if that has `repeated(indices, times)`,
+            it is asked by this how each picture looks the nth time, from 0, that it comes.
         labels: as many; whole, or probabilities.
         augment: augmentations in order; a `Mix` among them makes the labels probabilities, for losses of those.
         batch_size, repeats, shuffle, seed, drop_remainder: see `Sampler`.
@@ -89,9 +90,11 @@ class Batches(CountedEpochs):
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
         size = self.sampler.batch_size
-        chosen = part_of(self._order[index * size : (index + 1) * size], self.part)
+        places = part_of(np.arange(len(self._order))[index * size : (index + 1) * size], self.part)
+        chosen, times = self._order[places], places % self.sampler.repeats  # of a picture also where another batch or part has the others
+        images = self.images.repeated(chosen, times) if hasattr(self.images, "repeated") else self.images[chosen]
         numbers = (self.sampler.seed, self.sampler.epoch, index, *([self.part[0]] if self.part[1] > 1 else []))
-        return np.asarray(self.images[chosen]), np.asarray(self.labels[chosen]), np.array(seed_of(numbers), "int32")
+        return np.asarray(images), np.asarray(self.labels[chosen]), np.array(seed_of(numbers), "int32")
 
     def augmented(self, images: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
         """The batch on the device, augmented there; as it is, if there is nothing to do."""

@@ -201,14 +201,14 @@ class Checkpoint(keras.callbacks.Callback):
         except Exception as error:
             failure = error
         if engine is not None:
-            mine = (-1, -1) if found is None else files.numbers(found[0])
-            first = tuple(engine.first(number) for number in mine)
+            mine = "" if found is None else found[0].name
+            first = known.gathered(engine, mine.encode())[0].decode()
             try:
-                found = found if mine == first or failure else self._of_the_first(*first)
+                found = found if mine == first or failure else self._of_the_first(first)
             except Exception as error:
                 failure = error
         failed = failure is not None
-        if failed if engine is None else engine.agree(failed):
+        if known.agree(engine, failed):
             raise failure or ValueError("Another of the processes that train together could not read its checkpoint; it says why.")
         # All at once, as JAX has processes wait for each other here.
         self.last = None if found is None else _taken(model, self.parts, *found)
@@ -218,11 +218,11 @@ class Checkpoint(keras.callbacks.Callback):
             files.set_aside(path)  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
 
-    def _of_the_first(self, step: int, number: int) -> tuple[pathlib.Path, dict, dict] | None:
+    def _of_the_first(self, name: str) -> tuple[pathlib.Path, dict, dict] | None:
         """What the first process took."""
-        if step < 0:
+        if not name:
             return None
-        path = self.folder / files.name_of(step, number)
+        path = self.folder / name
         found = _readable(path)
         if found is None:
             raise ValueError(f"{path} is not here, which the first process restored. All must see the folder of the run.")

@@ -6,7 +6,6 @@ import json
 import os
 import pathlib
 import re
-import secrets
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -107,7 +106,7 @@ def set_aside(path: pathlib.Path) -> None:
 
 def remove(path: pathlib.Path) -> None:
     """Removes a checkpoint: first its name, so that a half removed one is none."""
-    place = path.with_name(f".removing-{os.getpid()}-{secrets.token_hex(4)}")
+    place = staged(path.parent, kind="removing")
     os.rename(path, place)
     shutil.rmtree(place, ignore_errors=True)
 

@@ -1,10 +1,17 @@
 """Files that are there as a whole or not at all, whatever ends the process that writes them."""
 
+import contextlib
+import functools
+import hashlib
 import os
 import pathlib
+import platform
 import secrets
 import shutil
+import time
 from collections.abc import Callable
+
+DAY = 86_400  # seconds
 
 
 def written(path: pathlib.Path, write: Callable[[str], object]) -> None:
@@ -34,9 +41,9 @@ def written(path: pathlib.Path, write: Callable[[str], object]) -> None:
         raise
 
 
-def staged(folder: pathlib.Path, suffix: str = "") -> pathlib.Path:
-    """A name for what is being written in `folder`, which `swept` finds when its process is gone."""
-    return folder / f".writing-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
+def staged(folder: pathlib.Path, suffix: str = "", kind: str = "writing") -> pathlib.Path:
+    """A name for what is being written in `folder`, or removed from it, which `swept` finds when its process is gone."""
+    return folder / f".{kind}-{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{suffix}"
 
 
 def settle(folder: pathlib.Path) -> None:
@@ -50,14 +57,37 @@ def settle(folder: pathlib.Path) -> None:
 
 
 def swept(folder: pathlib.Path) -> None:
-    """Removes what processes that were killed left behind: halves of what was being written or removed."""
+    """Removes what processes that were killed left behind: halves of what was being written or removed.
+
+    Of this machine those whose process is no more; of others, which may share the disk and of whose processes nothing is known here, what
+    nobody has changed for a day.
+    """
     for path in folder.glob(".[wr]*ing-*-*"):
-        process = path.name.split("-")[1]
-        if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
+        machine, process = [*path.name.split("-"), ""][1:3]
+        own = machine == _machine() and process.isdigit()
+        if not (_alive(int(process)) if own else _age(path) < DAY):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
+
+
+@functools.cache
+def _machine() -> str:
+    """A name for what process numbers are of: this start of this machine, or this container on it."""
+    facts = [platform.node()]
+    for path, fact in (("/proc/sys/kernel/random/boot_id", pathlib.Path.read_text), ("/proc/self/ns/pid", os.readlink)):
+        with contextlib.suppress(OSError):
+            facts.append(str(fact(pathlib.Path(path))).strip())
+    return hashlib.sha256(" ".join(facts).encode()).hexdigest()[:12]
+
+
+def _age(path: pathlib.Path) -> float:
+    """Seconds since it was last changed, or a file in it."""
+    times = [time.time()]
+    with contextlib.suppress(OSError):
+        times = [one.lstat().st_mtime for one in (path, *path.glob("*"))]
+    return time.time() - max(times)
 
 
 def _alive(process: int) -> bool:

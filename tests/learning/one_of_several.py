@@ -82,8 +82,9 @@ def main(folder: str, devices: list[str]) -> None:
         known.train_as(known.Replicas(replicas.count, sync_norm))
         keras.utils.set_random_seed(1 + (replicas.rank if keras.backend.backend() == "torch" else 0))
         found = trained(replicas, momentum, start)
+        said = replicas.gathered((1 + replicas.rank) * f"I am {replicas.rank}. ".encode())
         start = [value for key, value in found.items() if key.startswith("start")]
-        np.savez(pathlib.Path(folder) / f"{name}{replicas.rank}.npz", count=replicas.count, **found)
+        np.savez(pathlib.Path(folder) / f"{name}{replicas.rank}.npz", count=replicas.count, said=said, **found)
     replicas.close()
 
 

@@ -5,12 +5,14 @@ import json
 import os
 import pathlib
 import shutil
+import time
 
 import numpy as np
 import pytest
 
 from keras_resnet.backend import replicas as known
 from keras_resnet.learning import Checkpoint, checkpoint_files, restore_checkpoint, save_checkpoint
+from keras_resnet.weights import whole_files
 from tests.learning.made_runs import everything, model, moved
 from tests.quick import quick_on_torch
 
@@ -102,10 +104,19 @@ def test_a_folder_that_cannot_be_written_to(tmp_path):
 
 @quick_on_torch
 def test_what_a_killed_process_left_is_swept(tmp_path):
-    (tmp_path / ".writing-999999999-0a").mkdir()
-    (tmp_path / f".writing-{os.getpid()}-0a").mkdir()
+    own = whole_files.staged(tmp_path).name
+    dead = own.replace(f"-{os.getpid()}-", "-999999999-")
+    elsewhere = [f".{kind}-0123456789ab-{os.getpid()}-{i}" for kind in ("writing", "removing") for i in range(2)]
+    for name in (own, dead, dead.replace("writing", "removing"), ".writing-77-0a", *elsewhere):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "state").write_text("half")
+    days_ago = time.time() - 2 * whole_files.DAY
+    for name in (own, ".writing-77-0a", elsewhere[0], elsewhere[2]):  # the processes of other machines are none of this one's
+        for path in (tmp_path / name / "state", tmp_path / name):
+            os.utime(path, (days_ago, days_ago))
+    (tmp_path / elsewhere[2] / "state").write_text("more")  # its folder itself is as old as it was
     assert Checkpoint(tmp_path).restore(model()) == 0
-    assert os.listdir(tmp_path) == [f".writing-{os.getpid()}-0a"]
+    assert set(os.listdir(tmp_path)) == {own, elsewhere[1], elsewhere[2], elsewhere[3]}
 
 
 def test_no_number_that_is_not_finite_is_saved(tmp_path):
@@ -132,16 +143,22 @@ def test_a_page_of_another_version(tmp_path):
 
 
 class Engine:
-    """As if others were there: the first restored `restored`, and `failed` says whether another could not."""
+    """The second of two processes, of which the first restored `restored`; `failed` says whether that one could not."""
 
-    def __init__(self, restored: tuple[int, int], failed: bool = False):
-        self.numbers, self.failed = iter(restored), failed
+    processes, rank = 2, 1
 
-    def first(self, number: int) -> int:
-        return next(self.numbers)
+    def __init__(self, restored: str, failed: bool = False):
+        name = np.frombuffer(restored.encode(), "uint8")
+        self.of_the_first = iter([len(name), name, failed])
 
-    def agree(self, asked: bool) -> bool:
-        return asked or self.failed
+    def summed(self, array: np.ndarray) -> np.ndarray:
+        said = next(self.of_the_first)
+        array = array.copy()
+        if array.ndim == 2:
+            array[0, : len(said)] = said
+        else:
+            array[0] += said
+        return array
 
 
 @pytest.fixture
@@ -154,18 +171,18 @@ def together():
 def test_all_processes_take_the_checkpoint_of_the_first(tmp_path, together):
     chain = model()
     paths = [save_checkpoint(tmp_path, moved(chain)).path for _ in range(2)]
-    for number, path in enumerate(paths):  # the first one's last may be torn, and this one's not
-        together((3 * number + 3, 0))
+    for path in paths:  # the first one's last may be torn, and this one's not
+        together(path.name)
         other = Checkpoint(tmp_path, write=False)
         other.restore(model())
         assert other.last.path == path
-    together((-1, -1))
+    together("")
     other.restore(model())
     assert other.last is None
-    together((9, 0))
+    together("step_000000009")
     with pytest.raises(ValueError, match=r"step_000000009 is not here, which the first process restored"):
         other.restore(model())
-    together((3, 0), True)
+    together(paths[0].name, True)
     with pytest.raises(ValueError, match="Another of the processes that train together could not read"):
         other.restore(model())
     Checkpoint(tmp_path, write=False).put_back(model())  # asks nobody

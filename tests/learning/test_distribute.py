@@ -50,6 +50,7 @@ def check(folder, ranks: int) -> None:
     for those in runs.values():
         for run in those:
             assert run["count"] == 2
+            assert run["said"].tolist() == [b"I am 0. ", b"I am 1. I am 1. "][:ranks]
             for key, value in run.items():  # metrics of tests, weights and statistics alike
                 np.testing.assert_array_equal(value, those[0][key], err_msg=key)
     run = runs["together"][0]
@@ -119,6 +120,7 @@ def test_one_replica_changes_nothing():
     assert (replicas.count, replicas.rank, replicas.processes, replicas.part, replicas.is_first) == (1, 0, 1, (0, 1), True)
     assert replicas.agree(True)
     assert not replicas.agree(False)
+    assert replicas.gathered(b"") == [b""]
     replicas.check_batch(7)
     replicas.close()
     assert known.current == known.Replicas()

@@ -49,6 +49,14 @@ def refused(words: list[str], said: str, folder: pathlib.Path, capsys) -> None:
         ([*QUICK, "--set", "batch=33"], "fewer than a batch of 33"),
         ([*QUICK, "--data", "nowhere"], "'nowhere' is no folder"),
         ([*QUICK, "--data", "tfds_folder:nowhere"], "tensorflow-datasets"),
+        ([*QUICK, "--data", ""], "--data is empty"),
+        ([*QUICK, "--set", "data.test_size=3"], "this network takes 4x4 or larger"),
+        ([*QUICK, "--set", "data.size=3", "--set", "network.name=resnet50"], "this network takes 32x32 or larger"),
+        (["segmentation_nnunet2d", "--quick", "--set", "network.name=resnet20"], "(32, 32, 2) is to be learnt. Set network.name"),
+        (["list", "more"], "`list` takes nothing else"),
+        (["list", "--quick"], "`list` takes nothing else"),
+        (["resume", ".", "--show"], "A run is resumed as it was begun"),
+        (["resume", ".", "--checkpoint-every", "0"], "A run is resumed as it was begun"),
         (["resume", "nowhere"], "There is no run in 'nowhere'"),
         (["resume", ".", "--stop-at-damaged"], "A run is resumed as it was begun"),
     ],
@@ -56,6 +64,15 @@ def refused(words: list[str], said: str, folder: pathlib.Path, capsys) -> None:
 def test_what_was_typed(words, said, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     refused(words, said, tmp_path, capsys)
+
+
+def test_a_command_line_that_cannot_be_read(capsys):
+    for words, said in ((["fashion_resnet20", "--quik"], "--quik"), ([*QUICK, "--backend", "numpy"], "'numpy'"), ([], "recipe")):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        error = capsys.readouterr().err
+        assert (ended.value.code, error.count("\n"), error.startswith("error: ")) == (2, 1, True)
+        assert said in error
 
 
 def test_data(tmp_path, capsys, monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_resnet import learning
 from training.data import cifar, find, idx, made_up
 from training.data.dataset import split
 from training.data.pictures import Pictures
@@ -199,13 +200,26 @@ def test_random_parts(tmp_path):
     np.testing.assert_array_equal(part(), part())
     assert (part() != part(epoch=1)).any()
     assert (part() != part(seed=2)).any()
-    twice = part(indices=(0, 0, 1))
-    assert (twice[0] != twice[1]).any()  # repeated augmentation
-    assert (twice[0] != twice[2]).any()
+    both = part(indices=(0, 1))
+    assert (both[0] != both[1]).any()
     middle = Pictures(paths, 16, keep=0.5)[np.array([0])][0]
     # 24 of 64 columns around the middle, whose value is 126.
     assert middle[8, 0, 0] == pytest.approx(126 - 4 * 11.25, abs=3)
     assert middle[8, -1, 0] == pytest.approx(126 + 4 * 11.25, abs=3)
+
+
+def test_each_repeat_of_a_picture_is_another_part_in_whichever_batch_it_comes(tmp_path):
+    paths = [str(tmp_path / f"{number}.png") for number in range(6)]
+    for number, path in enumerate(paths):
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (40, 48, 3), "uint8")).save(path)
+    images = Pictures(paths, 8, seed=1, area=(0.2, 0.9))
+    for size, parts in ((3, 1), (2, 1), (6, 2)):
+        read = [
+            learning.Batches(images, np.arange(6), (), size, 3, part=(i, parts)).read(j) for j in range(6 // size) for i in range(parts)
+        ]
+        labels, found = (np.concatenate(one) for one in list(zip(*read))[1::-1])
+        assert np.bincount(labels).max() == 3
+        assert len(np.unique(found.reshape(6, -1), axis=0)) == 6
 
 
 def test_digits():

@@ -8,6 +8,7 @@ import signal
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 from keras_resnet import learning
 from tests.launching import Together
@@ -85,12 +86,44 @@ def test_what_fails_elsewhere_ends_all():
         distributed.of_all(Other(), lambda: (_ for _ in ()).throw(OSError("full")))
 
 
+def test_an_error_that_another_process_is_the_reason_of(tmp_path):
+    class Two:
+        processes = 2
+
+    for said in ("Gloo AllGather failed: Read error", "Collective ops is aborted by: Socket closed", "NCCL communicator was aborted"):
+        with pytest.raises(distributed.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
+            raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="memory"), distributed.while_all_live(Two(), tmp_path):
+        raise RuntimeError("out of memory")
+    with pytest.raises(RuntimeError, match="Gloo"), distributed.while_all_live(learning.Replicas(None, False), tmp_path):
+        raise RuntimeError("Gloo")
+
+
 @pytest.mark.full
 @pytest.mark.parametrize("recipe", ["segmentation_nnunet2d", "diffusion_ddpm_cifar10", "imagenet_resnet50_a2"])
 def test_other_tasks(recipe, tmp_path):
     words = [recipe, "--quick", "--set", "batch=2", "--set", "augmentation.repeats=1", "--out", str(tmp_path / "run")]
     ends(words, tmp_path / "said")
     assert (tmp_path / "run" / "result.json").is_file()
+
+
+@pytest.mark.full
+def test_what_any_process_could_not_read_is_named(tmp_path):
+    for number in range(64):
+        path = tmp_path / "data" / ("train", "val")[number % 2] / str(number // 2 % 2) / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if number % 8 < 2:  # four of each class to learn from, and of each to test on
+            path.write_bytes(b"no picture")
+        else:
+            Image.new("RGB", (40, 36), (4 * number,) * 3).save(path)
+    bad = {str(path) for path in (tmp_path / "data").rglob("*.png") if path.stat().st_size < 20}
+    words = ["imagenet_resnet50", "--quick", "--data", str(tmp_path / "data"), "--set", "data.classes=2", "--set", "steps=none"]
+    said = ends([*words, "--set", "batch=4", "--out", str(tmp_path / "run")], tmp_path / "said")
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert set(result["unread"]) == bad
+    assert len(bad) == 16
+    assert result["unopened"] == 0
+    assert "Pictures that could not be read: 16." in said
 
 
 @pytest.mark.full
@@ -109,8 +142,12 @@ def test_one_that_dies_ends_the_others(tmp_path):
         those.wait_for(lambda: len(checkpoints(folder)) > 1)
         os.kill(those.processes[1].pid, signal.SIGKILL)
         first, second = those.codes()
+        said = (tmp_path / "said" / "rank0.txt").read_text()
     assert second == -signal.SIGKILL
-    assert first != 0
+    assert first == 1, said
+    assert said.count("error: Another") == 1
+    assert said.splitlines()[-1].startswith("error: Another process of this run has ended")
+    assert said.splitlines()[-1].endswith(f"python -m training resume {folder}")
     assert not (folder / "result.json").exists()
     config = json.loads((folder / "config.json").read_text())
     config["recipe"]["epochs"] = int(callbacks.rows(folder / "log.csv")[-1]["epoch"]) + 2

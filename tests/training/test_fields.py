@@ -32,6 +32,11 @@ SAID = {
     "augmentation.crop_area=0.1,1.5": "`augmentation.crop_area` must be 0 or more and at most 1",
     "data.channels=3": "`data.mean` needs a number for each of 3 channels",
     "data.classes=1": "`data.classes` is 2 or more",
+    "seed=4294967296": "`seed` must be 0 or more and at most 4294967295. Received: 4294967296",
+    "augmentation.mixup=1e30": "`augmentation.mixup` must be 0 or more and at most 10",
+    "augmentation.cutmix=1e-9": "`augmentation.cutmix` is 0 for none, or 0.001 or more",
+    "loss.threshold=0.2": "`loss.threshold` counts where `loss.kind` is 'binary'",
+    "augmentation.rand_count=3": "`augmentation.rand_count` counts where `augmentation.rand_magnitude` is set",
     "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0. Received: inf",
 }
 
@@ -43,6 +48,15 @@ def test_wrong_settings(setting):
     assert SAID[setting] in str(caught.value)
 
 
+def test_what_would_change_nothing():
+    recipe = recipes.recipe("imagenet_resnet50_a2")
+    with pytest.raises(ValueError, match=r"`optimizer.nesterov` counts where `optimizer.kind` is 'sgd'. Received: .*='lamb'"):
+        fields.changed(recipe, ["optimizer.nesterov=true"])
+    assert fields.changed(recipe, ["optimizer.nesterov=false"]) == recipe
+    assert fields.changed(recipe, ["optimizer.nesterov=true", "optimizer.kind=sgd"]).optimizer.nesterov
+    assert fields.changed(recipe, ["augmentation.rand_magnitude=0", "augmentation.rand_count=3"]).augmentation.rand_count == 3
+
+
 def test_settings():
     found = fields.changed(
         recipes.recipe("fashion_resnet20"),
@@ -50,7 +64,6 @@ def test_settings():
             "epochs=10",
             "optimizer.rate=1",
             "optimizer.average=0.99",
-            "schedule.kind=cosine",
             "schedule.milestones=5",
             "augmentation.crop_area=0.5,1",
             "optimizer.nesterov=true",
@@ -60,7 +73,7 @@ def test_settings():
         ],
     )
     assert (found.epochs, found.optimizer.rate, found.optimizer.average, found.optimizer.nesterov) == (10, 1, 0.99, True)
-    assert (found.schedule.kind, found.schedule.milestones) == ("cosine", (5,))
+    assert (found.schedule.kind, found.schedule.milestones) == ("step", (5,))
     assert found.augmentation == Augmentation(pad=4, crop_area=(0.5, 1))
     assert found.network.settings == {"depths": (2, 2, 2), "block": "basic"}
     assert found.published == "1.5"  # text stays text

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_resnet_cli.pictures import read_picture
 from training.__main__ import main
+from training.data import readable
+from training.data.dataset import Dataset, Part
 from training.data.pictures import Pictures
 
 SIDE = 24
@@ -126,3 +129,66 @@ def test_what_was_not_read_is_known_after_a_resume(tmp_path):
     assert (second.unread, second.unopened) == (first.unread, 3)
     with pytest.raises(ValueError, match="begun with 6 pictures, and now there are 5"):
         Pictures(paths[:5], SIDE).set_state(first.state())
+
+
+class Two:
+    """The first of two processes, where the other says what `theirs` does with what this one says."""
+
+    processes, part = 2, (0, 2)
+
+    def __init__(self, theirs):
+        self.theirs = theirs
+
+    def agree(self, asked):
+        return asked
+
+    def gathered(self, said):
+        return [said, self.theirs(said)]
+
+
+def test_what_other_processes_could_not_read_is_known_to_all(tmp_path):
+    for number in range(6):
+        WHOLE.save(tmp_path / f"{number}.png")
+    for number in (1, 2):
+        truncated(tmp_path / f"{number}.png")
+    paths = sorted(map(str, tmp_path.iterdir()))
+    mine, theirs = Pictures(paths, SIDE), Pictures(paths, SIDE)
+    mine.tried([0, 2])
+    theirs.tried([1, 4])
+
+    def say(said):
+        seen = {}
+        readable.told(theirs, Two(lambda own: seen.setdefault("said", own)))
+        return seen["said"]
+
+    readable.told(mine, Two(say))
+    assert sorted(mine.unread) == paths[1:3]
+    assert mine.unopened == 2
+
+
+def test_of_pictures_to_test_on_each_process_opens_its_part(tmp_path):
+    for number in range(6):
+        WHOLE.save(tmp_path / f"{number}.png")
+    for number in (1, 2):
+        truncated(tmp_path / f"{number}.png")
+    paths = sorted(map(str, tmp_path.iterdir()))
+    opened, labels = [], np.array([0, -1, 2, -1, 4, -1], "int32")  # as records have them that another opens
+
+    def open_(index):
+        opened.append(index)
+        return read_picture(paths[index])
+
+    mine, theirs = Pictures(paths, SIDE, opened=open_), Pictures(paths, SIDE)
+    theirs.tried([1, 3, 5])
+
+    def say(said):
+        if said.startswith(b"{"):
+            state = theirs.state()
+            return json.dumps({**state, "met": state["met"].tobytes().hex()}).encode()
+        return np.array([-1, 1, -1, 3, -1, 5], "int32").tobytes()
+
+    found = readable.only_readable(Dataset(Part(None, None), Part(mine, labels), ["a"]), Two(say))
+    assert sorted(opened) == [0, 2, 4]
+    assert found.test.labels.tolist() == [0, 3, 4, 5]
+    assert found.test.images.paths == [paths[index] for index in (0, 3, 4, 5)]
+    assert sorted(found.test.images.unread) == paths[1:3]

@@ -1,6 +1,8 @@
 """Runs from recipe to report, and their ends before that."""
 
+import contextlib
 import json
+import re
 import signal
 
 import keras
@@ -8,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_resnet import learning
 from tests.quick import ON_TORCH, quick_on_torch
-from training import callbacks, recipes, run
+from training import callbacks, epochs, recipes, run
 from training.__main__ import main
 from training.data.find import dataset
 
@@ -72,28 +75,39 @@ def test_what_a_run_leaves(tmp_path, capsys):
     assert (folder / "log.csv").read_bytes() == before
 
 
+ON_EACH = [] if ON_TORCH else pytest.mark.full
+
+
 @pytest.mark.parametrize(
-    ("last", "said"),
-    [(1, "Stopped behind batch 1 of epoch 2."), pytest.param(2, "Stopped behind epoch 2.", marks=[] if ON_TORCH else pytest.mark.full)],
+    ("kind", "place", "said"),
+    [
+        ("train", 1, "Stopped behind batch 1 of epoch 2."),
+        pytest.param("test", 3, "Stopped behind batch 3 of epoch 2.", marks=ON_EACH),  # with the averages in the network
+        pytest.param("test", 7, "Stopped behind epoch 2.", marks=ON_EACH),  # the last batch to test on
+    ],
 )
-def test_a_run_that_was_stopped_goes_on_to_the_same_weights(last, said, tmp_path, monkeypatch, capsys):
+def test_a_run_that_was_stopped_goes_on_to_the_same_weights(kind, place, said, tmp_path, monkeypatch, capsys):
     words = ("--set", "optimizer.average=0.8", "--set", "schedule.warm_up=0.5", "--set", "epochs=3")
+    words += ("--set", "network.settings.stochastic_depth=0.5")
     assert go(tmp_path / "straight", *words) == 0
 
-    begun = callbacks.StopOnSignal.on_train_batch_begin
+    method, number = f"on_{kind}_batch_begin", {"epoch": 0}
+    begun = getattr(learning.TerminateOnNonFinite, method)
 
     def terminated(self, batch, logs=None):
-        if self.epoch == 1 and batch == last == 1:
+        if self.epoch == 1 and batch == place:
             signal.raise_signal(signal.SIGTERM)
+            number["tested"] = place
+        if kind == "test" and self.epoch == 1 and batch > place:
+            number["tested"] = batch
         begun(self, batch, logs)
-        if self.epoch == 1 and batch == last == 2:  # during the last batch of the epoch, which is then brought to its end
-            signal.raise_signal(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.StopOnSignal, "on_train_batch_begin", terminated)
+        patch.setattr(learning.TerminateOnNonFinite, method, terminated)
         before = signal.getsignal(signal.SIGTERM)
         assert go(tmp_path / "stopped", *words) == 143
         assert signal.getsignal(signal.SIGTERM) is before
+    assert number["tested"] == place  # and no batch behind it
     assert said in capsys.readouterr().err
     assert not (tmp_path / "stopped" / "result.json").exists()
     assert main(["resume", str(tmp_path / "stopped")]) == 0
@@ -102,7 +116,47 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(last, said, tmp_path
         np.testing.assert_allclose(one, other, rtol=0 if ON_TORCH else 1e-6, atol=0 if ON_TORCH else 1e-7)
     logs = [callbacks.rows(tmp_path / name / "log.csv") for name in ("straight", "stopped")]
     assert [row["epoch"] for row in logs[1]] == [1, 2, 3]
-    assert logs[1][2]["loss"] == pytest.approx(logs[0][2]["loss"], rel=1e-5)
+    for one, other in zip(logs[0], logs[1]):
+        for name in ("loss", "val_loss", "val_accuracy")[one["epoch"] == 2 and kind == "train" :]:
+            assert one[name] == pytest.approx(other[name], rel=1e-5), name
+    times = [json.loads((tmp_path / name / "result.json").read_text())["seconds"] for name in ("straight", "stopped")]
+    assert min(times) > 0
+
+
+@quick_on_torch
+def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
+    assert go(tmp_path) == 1  # it exists
+    folder = tmp_path / "run"
+    assert go(folder) == 0
+    first = json.loads((folder / "result.json").read_text())
+    page = json.loads(max(folder.glob("checkpoints/step_*/checkpoint.json")).read_text())
+    monkeypatch.setattr(epochs.Clock, "set_state", lambda self, state: setattr(self, "_before", state["seconds"] + 1000))
+    assert main(["resume", str(folder)]) == 0
+    again = json.loads((folder / "result.json").read_text())
+    assert 0 < page["parts"]["clock"]["seconds"] < first["seconds"]
+    assert again["seconds"] > 1000 + page["parts"]["clock"]["seconds"]
+    name = keras.backend.backend()
+    assert again["framework"].split()[0] == name
+    assert re.match(r"\d+\.\d+", again["framework"].split()[1])
+    assert "cores" in again["device"] or "NVIDIA" in again["device"]
+    assert re.fullmatch(r"[0-9a-f]{7,}( with changes)?|unknown", again["commit"])
+
+
+@quick_on_torch
+def test_ctrl_c_that_a_library_swallows_ends_the_program_nevertheless(tmp_path, monkeypatch, capsys):
+    prepared = run._prepared
+
+    def swallowing(*arguments):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return prepared(*arguments)
+
+    monkeypatch.setattr(run, "_prepared", swallowing)
+    before = signal.getsignal(signal.SIGINT)
+    assert go(tmp_path / "run") == 130
+    assert "Stopped" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
@@ -136,6 +190,16 @@ def test_a_folder_of_pictures_of_which_some_are_damaged(tmp_path, capsys):
     assert "Pictures that could not be read: 1." in said
     assert main([*words[:-1], str(tmp_path / "other"), "--stop-at-damaged"]) == 1
     assert "It was not to be passed over" in capsys.readouterr().err
+
+
+@quick_on_torch
+def test_a_network_that_learnt_each_class_by_itself_says_so(tmp_path):
+    folder = tmp_path / "run"
+    assert go(folder, "--set", "loss.kind=binary") == 0
+    model, images = keras.models.load_model(folder / "model.keras"), dataset(run.config_of(folder)[0], "made_up").test.images
+    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    logits = network.predict((images - 72.94) / 90.02, verbose=0)
+    np.testing.assert_allclose(model.predict(images, verbose=0), 1 / (1 + np.exp(-logits)), rtol=1e-4, atol=1e-6)
 
 
 @quick_on_torch

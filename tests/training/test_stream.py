@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from keras_resnet import learning
 from tests.arrays import as_numpy
 from training.data.pictures import Pictures
 from training.data.prepared import Targets
-from training.data.stream import ahead, endless, fed
+from training.data.stream import BatchesAhead, PairsAhead, ahead, endless, fed
 
 
 def batches() -> learning.Batches:
@@ -84,3 +85,32 @@ def test_an_end_is_an_end():
     with ahead(itertools.count()) as first, ahead(first) as second:
         assert next(second) == 0
     assert not any(thread.name == "fetching ahead" for thread in threading.enumerate())
+
+
+def test_what_is_tested_on_is_read_ahead(tmp_path):
+    begun, let = [], threading.Event()
+
+    class Slow:
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, indices):
+            begun.append(indices.tolist())
+            if len(begun) > 1:
+                let.wait(30)
+            return np.zeros((len(indices), 1, 1, 1), "uint8")
+
+    tested = BatchesAhead(Slow(), np.arange(7), (), 3)
+    assert tested[0][1].tolist() == [0, 1, 2]
+    end = time.monotonic() + 20
+    while len(begun) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    assert begun == [[0, 1, 2], [3, 4, 5]]  # and nobody has asked for the second
+    let.set()
+    for _ in range(2):  # one test behind the other, the first of them left
+        assert [batch[1].tolist() for batch in (tested[i] for i in range(2))] == [[0, 1, 2], [3, 4, 5]]
+    assert [tested[i][1].tolist() for i in range(3)][2] == [6]
+    with pytest.raises(IndexError):
+        tested[3]
+    pairs = PairsAhead(np.arange(4, dtype="uint8").reshape(4, 1, 1, 1), np.zeros((4, 1, 1), "uint8"), batch_size=3)
+    assert [pairs[i][0].ravel().tolist() for i in (0, 1, 0)] == [[0, 1, 2], [3], [0, 1, 2]]

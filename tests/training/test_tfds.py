@@ -3,8 +3,11 @@
 import io
 import pathlib
 import sys
+import threading
+import time
 import types
 
+import filelock
 import numpy as np
 import pytest
 from PIL import Image
@@ -86,6 +89,45 @@ def test_pictures_of_one_size_are_arrays(stand_in):
     found = find.dataset(RECIPE, "tfds:mine")
     assert isinstance(found.train.images, np.ndarray)
     labelled_as_they_look(found)
+
+
+def test_a_set_is_prepared_by_one_process(stand_in, tmp_path, capsys, monkeypatch):
+    prepared, asked = threading.Event(), []
+
+    class Unprepared(Builder):
+        def __init__(self):
+            super().__init__()
+            self.info.full_name, self.data_path = "mine/1.0.0", tmp_path / "mine" / "1.0.0"
+            if not prepared.is_set():
+                self.info.splits = {}
+
+        def download_and_prepare(self, file_format):
+            asked.append(file_format)
+            prepared.set()
+            self.__init__()
+
+    stand_in(Builder())
+    module = sys.modules["tensorflow_datasets"]
+    monkeypatch.setattr(module, "builder", lambda name: Unprepared())
+    labelled_as_they_look(find.dataset(RECIPE, "tfds"))
+    assert asked == ["array_record"]
+    # Another process has it in hand: this one waits, and does not do it again.
+    prepared.clear()
+    held = threading.Event()
+
+    def other():
+        with filelock.FileLock(tmp_path / ".mine-1.0.0.lock"):
+            held.set()
+            time.sleep(1.5)
+            prepared.set()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    assert held.wait(10)
+    labelled_as_they_look(find.dataset(RECIPE, "tfds"))
+    thread.join()
+    assert asked == ["array_record"]
+    assert "Waiting for another process that prepares 'mine'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 
 from training.data import cifar, idx, made_up, picture_folders, tfds
 from training.data.dataset import Dataset, of_arrays
+from training.data.readable import only_readable
 from training.recipe import Recipe
 from training.recipes.small_pictures import CIFAR10, CIFAR100, DIGITS, FASHION
 
@@ -31,7 +32,12 @@ def told(recipe: Recipe, where: str | None) -> Recipe:
 
 
 def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
-    """The pictures and labels to learn from and to test on.
+    """The pictures and labels to learn from and, but for those that cannot be read, to test on; see `source`."""
+    return only_readable(source(recipe, where, stop))
+
+
+def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
+    """The pictures and labels to learn from and to test on, of which no file was opened.
 
     Args:
         recipe: whose `data` says what is meant.

@@ -32,8 +32,7 @@ def folder(path: pathlib.Path, data: Data, augmentation: Augmentation, seed: int
         if test_names != names:
             raise ValueError(f"{str(back)!r} has other classes than {str(train)!r}: {sorted(set(names) ^ set(test_names))}.")
     learnt, tested = cut(paths, test_paths, data, augmentation, seed, stop)
-    readable = tested.readable()
-    return Dataset(Part(learnt, labels), Part(tested.part(readable), test_labels[readable]), names)
+    return Dataset(Part(learnt, labels), Part(tested, test_labels), names)
 
 
 def cut(

@@ -5,7 +5,7 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from keras_resnet_cli.pictures import read_picture
 class Pictures:
     """Pictures of files by their indices, `(n, size, size, 3)` in uint8, opened by a pool of threads.
 
-    With a seed each is a random part of the file's, mirrored or not, which depends on seed, epoch and index alone; without one the middle.
+    With a seed each is a random part of the file's, mirrored or not, which depends on seed, epoch, index and time alone; else the middle.
     In the place of a picture that cannot be read comes the next that can, whose number `places` says. `unread` says which, and why, and
     `unopened` how many nobody has asked for yet, of which it is not known. Both are a part of checkpoints.
 
@@ -64,12 +64,11 @@ class Pictures:
         return len(self.paths)
 
     def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        seen: dict[int, int] = {}
-        jobs = []
-        for index in map(int, indices):
-            seen[index] = seen.get(index, -1) + 1  # repeated augmentation: another part each time
-            jobs.append((index, seen[index]))
-        return np.stack(list(self._pool.map(lambda job: self._one(*job), jobs)))
+        return self.repeated(indices, np.zeros(len(indices), int))
+
+    def repeated(self, indices: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """The same where a picture comes more than once an epoch, as in repeated augmentation: of each time, from 0, another part."""
+        return np.stack(list(self._pool.map(self._one, map(int, indices), map(int, times))))
 
     def go_to(self, epoch: int) -> None:
         """Makes the random parts those of this epoch."""
@@ -86,10 +85,10 @@ class Pictures:
             return {"count": len(self.paths), "unread": dict(self.unread), "met": np.packbits(self._met)}
 
     def set_state(self, state: dict) -> None:
-        """Goes on from a state; raises a `ValueError` if it is one of another number of pictures."""
+        """Takes in what a state knows besides; raises a `ValueError` if it is one of another number of pictures."""
         if state.get("count") != len(self.paths):
             raise ValueError(f"The run was begun with {state.get('count')} pictures, and now there are {len(self.paths)}.")
-        self._met |= np.unpackbits(state["met"], count=len(self.paths)).astype(bool)
+        self._met[np.unpackbits(state["met"], count=len(self.paths)).astype(bool)] = True
         with self._lock:
             self.unread.update(state["unread"])
 
@@ -97,10 +96,10 @@ class Pictures:
         """Which pictures came for these indices."""
         return np.array([self._instead.get(int(index), int(index)) for index in indices])
 
-    def readable(self) -> np.ndarray:
-        """The indices of those that can be read, each opened once: in a test no other picture may stand in."""
-        places = list(self._pool.map(lambda index: self._opened(index)[0], range(len(self))))
-        return np.array([index for index, place in enumerate(places) if place == index])
+    def tried(self, indices: Iterable[int]) -> None:
+        """Opens each of these once, so that `unread` has those which cannot be read."""
+        for _ in self._pool.map(self._tried, indices):
+            pass
 
     def part(self, indices: np.ndarray) -> "Pictures":
         """Those at `indices`; what could not be read so far stays known."""
@@ -115,22 +114,28 @@ class Pictures:
     def _opened(self, index: int) -> tuple[int, Any]:
         for place in range(index, index + len(self.paths)):
             place %= len(self.paths)
-            path = self.paths[place]
-            self._met[place] = True
-            if path in self.unread:
-                continue
-            try:
-                picture = self.open(place)
-            except (ValueError, OSError) as error:
-                if self.stop:
-                    raise ValueError(f"{error} It was not to be passed over (--stop-at-damaged).") from error
-                with self._lock:
-                    self.unread[path] = " ".join(str(error).split())
+            picture = self._tried(place)
+            if picture is None:
                 continue
             if place != index:
                 self._instead[index] = place
             return place, picture
         raise ValueError(f"None of {len(self.paths)} pictures can be read; the first: {next(iter(self.unread.values()))}")
+
+    def _tried(self, place: int) -> Any:
+        """The picture, or `None` if it cannot be read."""
+        path = self.paths[place]
+        self._met[place] = True
+        if path in self.unread:
+            return None
+        try:
+            return self.open(place)
+        except (ValueError, OSError) as error:
+            if self.stop:
+                raise ValueError(f"{error} It was not to be passed over (--stop-at-damaged).") from error
+            with self._lock:
+                self.unread[path] = " ".join(str(error).split())
+            return None
 
     def _cut(self, picture: Any, index: int, time: int) -> np.ndarray:
         from PIL import Image

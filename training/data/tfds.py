@@ -1,9 +1,13 @@
 """Sets of tensorflow-datasets by name, and its ImageFolder. The package is imported when one is asked for, and not before."""
 
+import contextlib
 import io
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import filelock
 import numpy as np
 
 from keras_resnet_cli.pictures import read_picture
@@ -26,9 +30,7 @@ def dataset(name: str, recipe: Recipe, stop: bool = False) -> Dataset:
     """
     tfds = _imported(name)
     try:
-        builder = tfds.builder(name)
-        if not builder.info.splits:
-            builder.download_and_prepare(file_format="array_record")
+        builder = _prepared(tfds, name)
         shape = tuple(builder.info.features["image"].shape)
         names = list(builder.info.features["label"].names)
         counts = {part: int(split.num_examples) for part, split in builder.info.splits.items()}
@@ -72,8 +74,35 @@ def folder(path: str, recipe: Recipe, stop: bool = False) -> Dataset:
         raise _refused(path, error) from error
     check_classes(where, names, recipe.data)
     learnt, tested = cut(files[0], files[1], recipe.data, recipe.augmentation, recipe.seed, stop)
-    readable = tested.readable()
-    return Dataset(Part(learnt, labels[0]), Part(tested.part(readable), labels[1][readable]), names)
+    return Dataset(Part(learnt, labels[0]), Part(tested, labels[1]), names)
+
+
+def _prepared(tfds: Any, name: str) -> Any:
+    """The builder of a set that is prepared: by this process, or by another on this machine, for which this one waits."""
+    builder = tfds.builder(name)
+    if builder.info.splits:
+        return builder
+    root = str(builder.data_path.parents[builder.info.full_name.count("/")])
+    lock = filelock.FileLock(os.path.join(root, f".{builder.info.full_name.replace('/', '-')}.lock"))
+    with contextlib.nullcontext() if "://" in root else _held(lock, name):
+        builder = tfds.builder(name)  # which another may have prepared by now
+        if not builder.info.splits:
+            builder.download_and_prepare(file_format="array_record")
+    return builder
+
+
+@contextlib.contextmanager
+def _held(lock: filelock.BaseFileLock, name: str) -> Iterator[None]:
+    os.makedirs(os.path.dirname(lock.lock_file), exist_ok=True)
+    try:
+        lock.acquire(timeout=1)
+    except filelock.Timeout:
+        print(f"Waiting for another process that prepares {name!r}.", file=sys.stderr)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Numbered(Sequence):
@@ -86,6 +115,8 @@ class _Numbered(Sequence):
         return self.length
 
     def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.length:  # by which a loop over them ends
+            raise IndexError(f"There are {self.length}. Received: {index}.")
         return f"{self.name}[{index}]"
 
 
@@ -125,8 +156,7 @@ def _streamed(builder: Any, names: list[str], counts: dict[str, int], recipe: Re
             ) from error
         records.append(_Records(source, _Numbered(f"{where}/{part}", len(source)), len(names)))
     learnt, tested = cut(records[0].names, records[1].names, recipe.data, recipe.augmentation, recipe.seed, stop, (records[0], records[1]))
-    readable = tested.readable()
-    return Dataset(Part(learnt, records[0].labels), Part(tested.part(readable), records[1].labels[readable]), names)
+    return Dataset(Part(learnt, records[0].labels), Part(tested, records[1].labels), names)
 
 
 def _imported(name: str) -> Any:

@@ -10,7 +10,8 @@ import numpy as np
 from keras_resnet import learning
 from training.data.dataset import Dataset
 from training.data.prepared import Prepared, Targets, changes
-from training.optimization import class_loss, network
+from training.data.stream import BatchesAhead
+from training.optimization import check_shapes, class_loss, network
 from training.recipe import Recipe
 from training.tasks import Task
 
@@ -20,11 +21,10 @@ def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Cal
     data = recipe.data
     side = data.size if data.test_size in (None, data.size) else None
     model = build(recipe, classes=data.classes, input_shape=(side, side, data.channels), classifier_activation=None)
+    check_shapes(model, {data.size, data.test_size or data.size}, data.channels, lambda size: (data.classes,))
     test = Targets(found.test.labels, data.classes)
     part = replicas.part_to_test(len(test), recipe.batch)
-    validation, whole = (
-        learning.Batches(found.test.images, test, [_prepared(recipe)], recipe.batch, shuffle=False, part=one) for one in (part, (0, 1))
-    )
+    validation, whole = (BatchesAhead(found.test.images, test, [_prepared(recipe)], recipe.batch, part=one) for one in (part, (0, 1)))
     metrics: list[Any] = [keras.metrics.CategoricalAccuracy("accuracy")]
     if data.classes >= 100:
         metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
@@ -76,10 +76,10 @@ def _finish(model: keras.Model, validation: Any, found: Dataset, folder: pathlib
 
 
 def _saved(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """From values 0 to 255 to probabilities."""
-    data = recipe.data
+    """From values 0 to 255 to probabilities: of a binary loss each class has one of its own, of another they sum to one."""
+    data, activation = recipe.data, "sigmoid" if recipe.loss.kind == "binary" else "softmax"
     size = data.test_size or data.size
     images = keras.Input((size, size, data.channels), name="pixels")
     normalized = keras.layers.Normalization(mean=data.mean, variance=[one**2 for one in data.deviation], name="normalization")(images)
-    scores = keras.layers.Activation("softmax", dtype="float32", name="probabilities")(model(normalized))
+    scores = keras.layers.Activation(activation, dtype="float32", name="probabilities")(model(normalized))
     return keras.Model(images, scores, name=recipe.name)

@@ -8,7 +8,8 @@ import numpy as np
 from keras_resnet import learning, losses, metrics
 from training.data import made_up
 from training.data.picture_folders import SUFFIXES
-from training.optimization import network
+from training.data.stream import PairsAhead
+from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
 from training.tasks import Task
 
@@ -75,13 +76,14 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
         raise ValueError(f"`loss.kind` of a segmentation is 'dice_cross_entropy'. Received: {recipe.loss.kind!r}.")
     found, changed = files(recipe, where), Changed(data)
     model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
+    check_shapes(model, {data.size}, data.channels, lambda size: (size, size, data.classes))
     images, masks = found["train_images"], found["train_labels"]
     repeats = -(-recipe.batch // len(images))  # so that there is a full batch
     settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
     batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
     size = replicas.least_test_batch  # pictures differ in size, so that each replica has one by one
-    settings = dict(shuffle=False, classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
-    validation = learning.Pairs(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
+    settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
+    validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
     loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
     score = metrics.IoU(classes=data.classes)
     several = isinstance(model.output, dict)
