@@ -12,6 +12,7 @@ import datetime
 import os
 import pathlib
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -88,15 +89,32 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         with interrupted.remembered():
             return _run(arguments)
-    except (ValueError, ImportError, FloatingPointError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except MemoryError as error:
-        print(f"error: There is not enough memory ({error}). Take smaller pictures, batches or networks.", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
+    except BaseException as error:
+        code = _told(error)
+        if getattr(error, "of_several", False):
+            if code is None:
+                traceback.print_exc()
+            _leave(code or 1)
+        if code is None:
+            raise
+        return code
+
+
+def _told(error: BaseException) -> int | None:
+    """Says what is wrong, and gives the code to end with; `None` of what is a mistake of the program's."""
+    if isinstance(error, KeyboardInterrupt):
         print("Stopped, not within the training: what checkpoints there are is as it was.", file=sys.stderr)
         return 130
+    if isinstance(error, MemoryError):
+        print(f"error: There is not enough memory ({error}). Take smaller pictures, batches or networks.", file=sys.stderr)
+        return 1
+    if isinstance(error, interrupted.Stopped):
+        print(error, *error.__notes__, file=sys.stderr)
+        return 143
+    if isinstance(error, (ValueError, ImportError, FloatingPointError, OSError, interrupted.Lost)):
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return None
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -116,7 +134,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
         return 0
-    from training import callbacks, distributed, run  # and Keras with its backend
+    from training import run  # and Keras with its backend
 
     try:
         if recipe is None:
@@ -128,14 +146,9 @@ def _run(arguments: argparse.Namespace) -> int:
             where = run.Where(data, arguments.stop_at_damaged, checkpoint_every=arguments.checkpoint_every)
             jit = {None: None, "yes": True, "no": False}[arguments.jit]
             found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
-    except callbacks.Stopped as stopped:
-        print(f"{stopped} Go on with: python -m training resume {folder}", file=sys.stderr)
-        if stopped.of_several:
-            _leave(143)
-        return 143
-    except distributed.Lost as lost:
-        print(f"error: {lost}", file=sys.stderr)
-        _leave(1)
+    except interrupted.Stopped as stopped:
+        stopped.add_note(f"Go on with: python -m training resume {folder}")
+        raise
     if not found:  # of several processes the first one says it
         return 0
     for path, reason in found.get("unread", {}).items():

@@ -13,12 +13,7 @@ import keras
 from keras_resnet.backend.random_state import random_state, set_random_state
 from keras_resnet.learning import Checkpoint
 from keras_resnet.weights.whole_files import written
-
-
-class Stopped(Exception):
-    """The run was asked to stop, and its checkpoint is written; `of_several` where other processes train, too."""
-
-    of_several = False
+from training.interrupted import Stopped
 
 
 class Log(keras.callbacks.Callback):
@@ -99,6 +94,7 @@ class StopOnSignal(keras.callbacks.Callback):
         agree: whether any of the processes that train together was asked, from whether this one was.
         every: batches between two times that they agree.
         share: what all of them do before a checkpoint is written.
+        of_all: calls what each of them does, and raises on all of them if one failed. So none leaves before the checkpoint is there.
     """
 
     def __init__(
@@ -108,9 +104,10 @@ class StopOnSignal(keras.callbacks.Callback):
         agree: Callable[[bool], bool] = bool,
         every: int = 1,
         share: Callable[[], object] = lambda: None,
+        of_all: Callable[[Callable[[], object]], object] = lambda make: make(),
     ):
         super().__init__()
-        self.agree, self.every, self.share = agree, every, share
+        self.agree, self.every, self.share, self.of_all = agree, every, share, of_all
         self.checkpoint, self.before, self.epoch, self.asked = checkpoint, before, 0, False
         self._handlers: dict[int, Any] = {}
 
@@ -142,7 +139,7 @@ class StopOnSignal(keras.callbacks.Callback):
     def stop(self, batch: int, logs: Any = None) -> NoReturn:
         """Writes a checkpoint behind so many batches of this `fit`'s epoch, with its logs if it is complete, and raises `Stopped`."""
         self.share()
-        self.checkpoint.save(self.epoch, self.before + batch, logs)
+        self.of_all(lambda: self.checkpoint.save(self.epoch, self.before + batch, logs))
         self.restore_handlers()
         raise Stopped(f"Stopped behind batch {self.before + batch} of epoch {self.epoch + 1}.")
 

@@ -1,6 +1,7 @@
 """A run on several replicas: how they begin as one, who writes, and what the others leave: nothing."""
 
 import contextlib
+import functools
 import pathlib
 import re
 import tempfile
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from keras_resnet import learning
-from training.callbacks import Stopped
+from training.interrupted import Lost
 from training.recipe import Recipe
 
 Made = TypeVar("Made")
@@ -20,20 +21,14 @@ AGREED_EVERY = 10  # batches between two times that processes ask each other whe
 LOST = re.compile(r"gloo|nccl|collective|connection (reset|closed|refused)|socket closed|heartbeat|coordination service", re.IGNORECASE)
 
 
-class Lost(Exception):
-    """Another process of the run is no more."""
-
-
 @contextlib.contextmanager
 def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[None]:
     """Within it an engine's error at a process that is no more is a `Lost`, which says how to go on."""
     try:
         yield
-    except Stopped as stopped:
-        stopped.of_several = replicas.processes > 1
-        raise
     except Exception as error:
-        if replicas.processes == 1 or not LOST.search(str(error)):
+        own = isinstance(error, (ValueError, FloatingPointError, MemoryError, OSError)) and not isinstance(error, ConnectionError)
+        if own or replicas.processes == 1 or not LOST.search(str(error)):
             raise
         raise Lost(
             f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "
@@ -47,12 +42,17 @@ def together(recipe: Recipe) -> Iterator[learning.Replicas]:
 
     Raises:
         ValueError: if they do not divide the recipe's batch, or the recipe asks for a kind that is refused.
+
+    What is raised within it has the attribute `of_several`: whether other processes train, too.
     """
     wanted = recipe.distribution
     replicas = learning.distribute(wanted.sync_norm, wanted.kind, timeout=wanted.timeout)
     try:
         replicas.check_batch(recipe.batch)
         yield replicas
+    except BaseException as error:
+        error.of_several = replicas.processes > 1  # type: ignore[attr-defined]
+        raise
     finally:
         replicas.close()
 
@@ -69,7 +69,7 @@ def of_all(replicas: learning.Replicas, make: Callable[[], Made]) -> Made:
     except Exception as error:
         failure = error
     if replicas.agree(failure is not None):
-        raise failure or ValueError("Another process of this run could not begin; it says why.")
+        raise failure or ValueError("Another process of this run could not do its part; it says why.")
     return made
 
 
@@ -85,7 +85,8 @@ def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib
 
 def asked_of(replicas: learning.Replicas, share: Callable[[], object]) -> dict[str, Any]:
     """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
-    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share)
+    all_of_them = functools.partial(of_all, replicas)
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share, of_all=all_of_them)
 
 
 def tested_by_all(batches: Any) -> int:

@@ -1,4 +1,4 @@
-"""Ctrl-C while the program starts: remembered, as a library may swallow the exception that it is."""
+"""What ends a run before its end: that it was asked to, also while it starts, and that another process of it is no more."""
 
 import contextlib
 import signal
@@ -6,7 +6,15 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-_asked = False
+_asked = False  # a library may swallow the exception that Ctrl-C is
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and its checkpoint is written."""
+
+
+class Lost(Exception):
+    """Another process of the run is no more."""
 
 
 @contextlib.contextmanager

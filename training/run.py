@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_resnet import learning
-from keras_resnet.weights.whole_files import settle, staged, written
+from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, distributed, interrupted, machine, report, run_folder, trackers
 from training.data.find import source
 from training.data.fingerprint import fingerprint
@@ -37,7 +37,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         Lost: at the end of another process of several.
         Stopped: at SIGTERM, behind a checkpoint.
     """
-    with distributed.together(checked(recipe)) as replicas:
+    with distributed.together(checked(recipe)) as replicas, distributed.while_all_live(replicas, folder):
         distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
         task = _prepared(recipe, where, replicas)
         distributed.of_all(replicas, lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
@@ -69,7 +69,7 @@ def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] |
     probe = staged(folder)  # before hours of training
     probe.touch()
     probe.unlink()
-    with distributed.together(recipe) as replicas:
+    with distributed.together(recipe) as replicas, distributed.while_all_live(replicas, folder):
         task = _prepared(recipe, where, replicas)
         distributed.of_all(replicas, lambda: _check_same(config, folder, task))
         return _fit(recipe, where, folder, task, replicas, verbose)
@@ -111,6 +111,7 @@ def _begun(folder: pathlib.Path, config: dict[str, Any]) -> None:
     place = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        swept(folder.parent)
         place = staged(folder.parent)
         place.mkdir()
         written(place / run_folder.CONFIG, _text(config))
@@ -155,7 +156,7 @@ def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas
 
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
-    with distributed.while_all_live(replicas, folder), contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held:
         distributed.of_all(replicas, lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
         replicas.adopt(task.model)
         own, facts = held.enter_context(distributed.place(replicas, folder)), machine.facts()

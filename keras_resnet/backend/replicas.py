@@ -55,12 +55,20 @@ def agree(engine: Any, asked: bool) -> bool:
 
 
 def gathered(engine: Any, said: bytes) -> list[bytes]:
-    """What each process says, by rank, as `agree` asks. Of 16 MiB each at most."""
+    """What each process says, by rank, as `agree` asks.
+
+    Raises:
+        ValueError: on all of them, if one says 16 MiB or more.
+    """
     if engine is None or engine.processes == 1:
         return [said]
     table = np.zeros(engine.processes, "float32")  # a kind of numbers that is summed on every device
     table[engine.rank] = len(said)
     sizes = engine.summed(table).astype(int)
+    if sizes.max() >= 2**24:
+        raise ValueError(f"Processes tell each other less than 16 MiB at once. Received: {sizes.max():,} bytes from one of them.")
+    if not sizes.max():  # TensorFlow cannot sum nothing
+        return [b""] * engine.processes
     table = np.zeros((engine.processes, sizes.max()), "float32")
     table[engine.rank, : len(said)] = np.frombuffer(said, "uint8")
     rows = engine.summed(table).astype("uint8")

@@ -149,6 +149,12 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"`{name}` must be an integer of at least 1. Received: {name}={value!r}.")
 
 
+def check_place(name: str, value: Any) -> None:
+    """Raises unless `value` is a whole number of at least 0."""
+    if isinstance(value, (bool, float)) or (value != 0 and not is_count(value)):
+        raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+
+
 def check_odd(name: str, value: Any) -> None:
     """Raises unless `value` is an odd number of at least 1, or one an axis: a window with as much on either side."""
     values = value if isinstance(value, (tuple, list)) else (value,)

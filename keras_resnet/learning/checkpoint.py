@@ -1,5 +1,6 @@
 """Checkpoints of a training run: written so that a crash at any moment loses none, and resumed to the same numbers."""
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -12,9 +13,8 @@ from typing import Any
 import keras
 
 from keras_resnet.backend import replicas as known
-from keras_resnet.layers.configured import check_choice, check_count, check_flag, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_place, is_count
 from keras_resnet.learning import checkpoint_files as files
-from keras_resnet.learning.pair_shapes import check_place
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 from keras_resnet.weights.whole_files import swept
 
@@ -140,8 +140,8 @@ class Checkpoint(keras.callbacks.Callback):
         write: whether this process writes; of several that train together one does, and all restore.
 
     Those within an epoch are written when the next batch is there and has not begun, so that Keras need not wait for the device behind
-    each. `save(epoch)` writes one at any other moment of `fit`. Where `fit` begins within an epoch, with what is left of it, `before` is
-    to be set to the batches that were complete.
+    each. `save(epoch)` writes one when a batch begins, or behind an epoch, from a callback that stands behind the parts. Where `fit`
+    begins within an epoch, with what is left of it, `before` is to be set to the batches that were complete.
 
     Raises:
         ValueError: at an argument outside what is listed; from `restore`, if a checkpoint is of another model.
@@ -196,7 +196,7 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             if self.write:
                 swept(self.folder)
-            if self.write or engine is None:
+            if self.write or engine is None or engine.rank == 0:
                 found = _readable(self.folder)
         except Exception as error:
             failure = error
@@ -258,17 +258,18 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Behind the last batch validation is still to come, whose end writes one.
         if self._due(batch + 1) and batch + 1 != (self.params or {}).get("steps"):
-            self._said.put({name: float(value) for name, value in (logs or {}).items() if name != self.monitor})
+            self._said.put((batch + 1, {name: float(value) for name, value in (logs or {}).items()}))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if not batch or not self._due(batch):
             return
         step_of(self.model)  # the batch before is over then, and what it gave about to be said
-        try:
-            values = self._said.get(timeout=10)
-        except queue.Empty:  # another callback raised in that thread, which Keras tells later
-            values = {}
+        complete, values = 0, {}
+        with contextlib.suppress(queue.Empty):  # another callback is slow in that thread, or raised, which Keras tells later
+            while complete < batch:
+                complete, values = self._said.get(timeout=10)
         if math.isfinite(values.get("loss", 0.0)):  # of another a guard says more
+            values.pop(self.monitor, None)
             self._catch_up(batch)
             self.save(self.epoch, self.before + batch, values)
 

@@ -188,7 +188,7 @@ class Replicas:
         return known.agree(self._engine, asked)
 
     def gathered(self, said: bytes) -> list[bytes]:
-        """What each process says, by rank: all do at once, and each waits for the last. Of 16 MiB each at most."""
+        """What each process says, by rank: all do at once, and each waits for the last. Of less than 16 MiB each."""
         return known.gathered(self._engine, said)
 
     @property

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.layers.configured import check_count, check_number
-from keras_resnet.learning.pair_shapes import check_labels, check_pair, generator
+from keras_resnet.learning.pair_shapes import check_ignored, check_labels, check_pair, generator
 from keras_resnet.vision.host_arrays import as_host_array
 
 
@@ -36,8 +36,7 @@ def mix_up(
     """
     images, masks = _batch(images, masks)
     check_count("classes", classes)
-    if isinstance(ignore_label, bool) or not hasattr(ignore_label, "__index__"):
-        raise ValueError(f"`ignore_label` must be an integer. Received: ignore_label={ignore_label!r}.")
+    check_ignored(ignore_label)
     _, share, partner = _drawn(len(images), alpha, seed)
     labels = masks.reshape(images.shape[:-1])
     check_labels(labels, classes, ignore_label)

@@ -34,10 +34,10 @@ def check_pair(image: np.ndarray, mask: np.ndarray, where: str = "") -> None:
         )
 
 
-def check_place(name: str, value: Any) -> None:
-    """Raises unless `value` is a whole number of at least 0."""
-    if isinstance(value, (bool, float)) or (value != 0 and not is_count(value)):
-        raise ValueError(f"`{name}` must be an integer from 0. Received: {name}={value!r}.")
+def check_ignored(ignore_label: Any) -> None:
+    """Raises unless it is a whole number."""
+    if isinstance(ignore_label, bool) or not hasattr(ignore_label, "__index__"):
+        raise ValueError(f"`ignore_label` must be an integer. Received: ignore_label={ignore_label!r}.")
 
 
 def check_fits(ignore_label: int, mask: np.ndarray) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_resnet.layers.configured import check_count, check_flag
+from keras_resnet.layers.configured import check_count, check_flag, check_place
 from keras_resnet.learning.counted_epochs import CountedEpochs
-from keras_resnet.learning.pair_shapes import check_labels, check_pair, check_place, generator
+from keras_resnet.learning.pair_shapes import check_ignored, check_labels, check_pair, generator
 from keras_resnet.learning.parts_of_batches import checked_part, empty_last, part_of
 from keras_resnet.vision import pillow_pictures
 from keras_resnet.vision.host_arrays import as_host_array
@@ -81,8 +81,7 @@ class Pairs(CountedEpochs):
         for name, function in (("augment", augment), ("mix", mix)):
             if function is not None and not callable(function):
                 raise ValueError(f"`{name}` must be a function, or None. Received: {name}={function!r}.")
-        if isinstance(ignore_label, bool) or not hasattr(ignore_label, "__index__"):
-            raise ValueError(f"`ignore_label` must be an integer. Received: ignore_label={ignore_label!r}.")
+        check_ignored(ignore_label)
         generator(seed)
         self.part = checked_part(part)
         self.images, self.masks, self.augment, self.mix = images, masks, augment, mix

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_resnet.layers.configured import check_count, check_flag
-from keras_resnet.learning.pair_shapes import check_place, generator
+from keras_resnet.layers.configured import check_count, check_flag, check_place
+from keras_resnet.learning.pair_shapes import generator
 
 
 class Sampler:

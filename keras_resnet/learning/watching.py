@@ -6,9 +6,8 @@ from typing import Any
 
 import keras
 
-from keras_resnet.layers.configured import check_count
+from keras_resnet.layers.configured import check_count, check_place
 from keras_resnet.learning.checkpoint import Checkpoint
-from keras_resnet.learning.pair_shapes import check_place
 from keras_resnet.learning.sampler import Sampler
 from keras_resnet.learning.training_state import step_of
 

@@ -6,12 +6,15 @@ import hashlib
 import os
 import pathlib
 import platform
+import re
 import secrets
 import shutil
 import time
 from collections.abc import Callable
 
 DAY = 86_400  # seconds
+# What `staged` names: machine, process, and what no other has; before there was the machine, without it.
+_STAGED = re.compile(r"\.(?:writing|removing)-(?:([0-9a-f]{12})-)?(\d+)-[0-9a-f]+(?:\..*)?")
 
 
 def written(path: pathlib.Path, write: Callable[[str], object]) -> None:
@@ -63,9 +66,8 @@ def swept(folder: pathlib.Path) -> None:
     nobody has changed for a day.
     """
     for path in folder.glob(".[wr]*ing-*-*"):
-        machine, process = [*path.name.split("-"), ""][1:3]
-        own = machine == _machine() and process.isdigit()
-        if not (_alive(int(process)) if own else _age(path) < DAY):
+        found = _STAGED.fullmatch(path.name)
+        if found and not (_alive(int(found[2])) if found[1] == _machine() else _age(path) < DAY):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:

@@ -83,6 +83,7 @@ def main(folder: str, devices: list[str]) -> None:
         keras.utils.set_random_seed(1 + (replicas.rank if keras.backend.backend() == "torch" else 0))
         found = trained(replicas, momentum, start)
         said = replicas.gathered((1 + replicas.rank) * f"I am {replicas.rank}. ".encode())
+        assert replicas.gathered(b"") == [b""] * replicas.processes
         start = [value for key, value in found.items() if key.startswith("start")]
         np.savez(pathlib.Path(folder) / f"{name}{replicas.rank}.npz", count=replicas.count, said=said, **found)
     replicas.close()

@@ -110,13 +110,17 @@ def test_what_a_killed_process_left_is_swept(tmp_path):
     for name in (own, dead, dead.replace("writing", "removing"), ".writing-77-0a", *elsewhere):
         (tmp_path / name).mkdir()
         (tmp_path / name / "state").write_text("half")
+    others = [".wiring-harness-notes", ".rendering-final-v2.blend", ".writing-on-the-wall"]
+    for name in others:
+        (tmp_path / name).write_text("not ours")
     days_ago = time.time() - 2 * whole_files.DAY
-    for name in (own, ".writing-77-0a", elsewhere[0], elsewhere[2]):  # the processes of other machines are none of this one's
+    for name in (own, ".writing-77-0a", elsewhere[0], elsewhere[2], *others):  # the processes of other machines are none of this one's
         for path in (tmp_path / name / "state", tmp_path / name):
-            os.utime(path, (days_ago, days_ago))
+            if path.exists():
+                os.utime(path, (days_ago, days_ago))
     (tmp_path / elsewhere[2] / "state").write_text("more")  # its folder itself is as old as it was
     assert Checkpoint(tmp_path).restore(model()) == 0
-    assert set(os.listdir(tmp_path)) == {own, elsewhere[1], elsewhere[2], elsewhere[3]}
+    assert set(os.listdir(tmp_path)) == {own, elsewhere[1], elsewhere[2], elsewhere[3], *others}
 
 
 def test_no_number_that_is_not_finite_is_saved(tmp_path):
@@ -148,16 +152,14 @@ class Engine:
     processes, rank = 2, 1
 
     def __init__(self, restored: str, failed: bool = False):
-        name = np.frombuffer(restored.encode(), "uint8")
-        self.of_the_first = iter([len(name), name, failed])
+        self.restored, self.failed = np.frombuffer(restored.encode(), "uint8"), failed
 
     def summed(self, array: np.ndarray) -> np.ndarray:
-        said = next(self.of_the_first)
         array = array.copy()
-        if array.ndim == 2:
-            array[0, : len(said)] = said
-        else:
-            array[0] += said
+        if array.ndim == 2:  # what is said
+            array[0, : len(self.restored)] = self.restored
+        else:  # how long that is, of both; else whether one failed
+            array[0] += len(self.restored) if len(array) == 2 else self.failed
         return array
 
 

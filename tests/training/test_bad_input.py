@@ -86,6 +86,10 @@ def test_data(tmp_path, capsys, monkeypatch):
     np.savez("high.npz", train_images=images, train_labels=np.arange(12))
     np.savez("low.npz", train_images=images, train_labels=np.arange(12) % 3 - 1)
     np.savez("one.npz", train_images=images, train_labels=np.zeros(12, int))
+    np.savez("words.npz", train_images=images, train_labels=np.array(list("abcdefghijkl")))
+    np.savez("hot.npz", train_images=images, train_labels=np.eye(12, dtype=int))
+    with open("array.npz", "wb") as file:
+        np.save(file, images)
     pathlib.Path("torn.npz").write_bytes(pathlib.Path("one.npz").read_bytes()[:200])
     pathlib.Path("text.txt").write_text("hello")
     for name, said in {
@@ -95,7 +99,10 @@ def test_data(tmp_path, capsys, monkeypatch):
         "high.npz": "labels from 0 to 11",
         "low.npz": "labels from -1 to 1",
         "one.npz": "one class alone",
-        "torn.npz": "cannot be read as arrays of NumPy",
+        "words.npz": "a whole number a picture in train_labels. It has (12,) in <U1",
+        "hot.npz": "a whole number a picture in train_labels. It has (12, 12) in int64",
+        "array.npz": "cannot be read as arrays of NumPy: it is no archive",
+        "torn.npz": "cannot be read as arrays of NumPy: it is no archive",
         "text.txt": "is no folder, no .npz file and no name",
     }.items():
         refused([*QUICK, *SMALL, "--data", name], said, tmp_path, capsys)

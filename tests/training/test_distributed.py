@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_resnet import learning
 from tests.launching import Together
-from training import callbacks, distributed
+from training import callbacks, distributed, interrupted
 from training.__main__ import main
 
 QUICK = ["fashion_resnet20", "--quick", "--set", "network.settings.depths=1,1,1", "--set", "data.size=8", "--set", "data.test_size=8"]
@@ -80,7 +80,7 @@ def test_what_fails_elsewhere_ends_all():
         def agree(self, asked):
             return True
 
-    with pytest.raises(ValueError, match="Another process of this run could not begin"):
+    with pytest.raises(ValueError, match="Another process of this run could not do its part"):
         distributed.of_all(Other(), lambda: 1)
     with pytest.raises(OSError, match="full"):
         distributed.of_all(Other(), lambda: (_ for _ in ()).throw(OSError("full")))
@@ -91,10 +91,12 @@ def test_an_error_that_another_process_is_the_reason_of(tmp_path):
         processes = 2
 
     for said in ("Gloo AllGather failed: Read error", "Collective ops is aborted by: Socket closed", "NCCL communicator was aborted"):
-        with pytest.raises(distributed.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
+        with pytest.raises(interrupted.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
             raise RuntimeError(said)
     with pytest.raises(RuntimeError, match="memory"), distributed.while_all_live(Two(), tmp_path):
         raise RuntimeError("out of memory")
+    with pytest.raises(OSError, match="full"), distributed.while_all_live(Two(), tmp_path):
+        raise OSError(28, "full", "/data/collective/run")
     with pytest.raises(RuntimeError, match="Gloo"), distributed.while_all_live(learning.Replicas(None, False), tmp_path):
         raise RuntimeError("Gloo")
 
@@ -170,3 +172,14 @@ def test_both_stop_where_one_is_asked_to(tmp_path):
     ends([*words, "--out", str(tmp_path / "straight")], tmp_path / "third")
     for one, other in zip(weights(folder), weights(tmp_path / "straight"), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.full
+def test_what_fails_on_one_ends_all(tmp_path):
+    folder = tmp_path / "run"
+    with Together("training", [*QUICK, "--set", "epochs=300", "--out", str(folder)], tmp_path / "said") as those:
+        those.wait_for(lambda: len(checkpoints(folder)) > 1)
+        (folder / "checkpoints").rename(tmp_path / "elsewhere")
+        (folder / "checkpoints").write_text("no folder")
+        assert those.codes() == [1, 1], those.said()
+        assert "error: " in (tmp_path / "said" / "rank0.txt").read_text()

@@ -56,18 +56,24 @@ def _held_back(found: dict[str, Any], share: float, where: str) -> dict[str, np.
             f"{where} lacks {', '.join(sorted(missing))}; it has {', '.join(sorted(found)) or 'nothing'}. "
             "Pictures to test on are test_images and test_labels; without these some are held back."
         )
-    images, labels = np.asarray(found["train_images"]), np.asarray(found["train_labels"]).reshape(-1)
+    images, labels = np.asarray(found["train_images"]), _labels(found, "train", where)
     if len(images) != len(labels) or not len(images):
         raise ValueError(f"{where} must have as many labels as pictures, and some. It has {len(images)} and {len(labels)}.")
     kept, back = split(labels, share)
     return {"train_images": images[kept], "train_labels": labels[kept], "test_images": images[back], "test_labels": labels[back]}
 
 
+def _labels(found: dict[str, Any], name: str, where: str) -> np.ndarray:
+    labels = np.asarray(found[f"{name}_labels"])
+    if labels.dtype.kind not in "iu" or labels.size != len(labels if labels.ndim else [0]):
+        raise ValueError(f"{where} must have a whole number a picture in {name}_labels. It has {labels.shape} in {labels.dtype}.")
+    return labels.reshape(-1)
+
+
 def _part(found: dict[str, Any], name: str, data: Data, where: str) -> Part:
-    images, labels = np.asarray(found[f"{name}_images"]), np.asarray(found[f"{name}_labels"])
+    images, labels = np.asarray(found[f"{name}_images"]), _labels(found, name, where)
     if images.ndim == 3:
         images = images[..., None]
-    labels = labels.reshape(-1)
     if images.ndim != 4 or images.dtype != np.uint8:
         raise ValueError(f"{where} must have pictures (n, height, width, channels) in uint8. It has {images.shape} in {images.dtype}.")
     if len(images) != len(labels) or not len(images):
@@ -77,7 +83,7 @@ def _part(found: dict[str, Any], name: str, data: Data, where: str) -> Part:
             f"{where} has pictures of {images.shape[-1]} channels; the recipe is for {data.channels}. "
             f"Set data.channels={images.shape[-1]}, and as many numbers for data.mean and data.deviation."
         )
-    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= data.classes:
+    if labels.min() < 0 or labels.max() >= data.classes:
         raise ValueError(
             f"{where} has labels from {labels.min()} to {labels.max()} in {labels.dtype}; those of {data.classes} classes are whole, "
             f"from 0 to {data.classes - 1}. Set data.classes, or look at the file."

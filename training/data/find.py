@@ -71,6 +71,8 @@ def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
 def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | None) -> Dataset:
     data, said = recipe.data, repr(str(path))
     if path.suffix.lower() == ".npz" and path.is_file():
+        if not zipfile.is_zipfile(path):
+            raise ValueError(f"{said} cannot be read as arrays of NumPy: it is no archive as np.savez writes them.")
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return of_arrays(dict(file), data, said)
