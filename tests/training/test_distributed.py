@@ -181,5 +181,8 @@ def test_what_fails_on_one_ends_all(tmp_path):
         those.wait_for(lambda: len(checkpoints(folder)) > 1)
         (folder / "checkpoints").rename(tmp_path / "elsewhere")
         (folder / "checkpoints").write_text("no folder")
-        assert those.codes() == [1, 1], those.said()
+        first, second = those.codes()
+        assert first == 1, those.said()
+        # JAX itself aborts the others when the first process is gone.
+        assert second == (-signal.SIGABRT if keras.backend.backend() == "jax" else 1), those.said()
         assert "error: " in (tmp_path / "said" / "rank0.txt").read_text()
