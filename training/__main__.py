@@ -152,7 +152,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if not found:  # of several processes the first one says it
         return 0
     for path, reason in found.get("unread", {}).items():
-        print(f"passed over: {path}: {reason}")
+        print(f"passed over: {path if path.isprintable() else ascii(path)}: {reason}")
     if found.get("unread"):
         print(f"Pictures that could not be read: {len(found['unread'])}.")
     if found.get("unopened"):

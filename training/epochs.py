@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import pathlib
+import sys
 import time
 from typing import Any
 
@@ -66,6 +67,8 @@ def trained(
         readable.told(task.batches.images, replicas)
 
     epoch = checkpoint.restore(task.model)
+    if checkpoint.last is None and callbacks.rows(own / LOG):
+        print(f"There is no checkpoint in {folder / 'checkpoints'}: the run begins anew.", file=sys.stderr)
     batch = checkpoint.last.batch if checkpoint.last else 0
     # The row of an epoch stands in the log before its checkpoint does: a kill between them repeats the row, and loses none.
     track = trackers.Track(own, where.track if first else (), recipe.name, dataclasses.asdict(recipe))

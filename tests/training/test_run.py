@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import shutil
 import signal
 
 import keras
@@ -117,7 +118,8 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(kind, place, said, t
     logs = [callbacks.rows(tmp_path / name / "log.csv") for name in ("straight", "stopped")]
     assert [row["epoch"] for row in logs[1]] == [1, 2, 3]
     for one, other in zip(logs[0], logs[1]):
-        for name in ("loss", "val_loss", "val_accuracy")[one["epoch"] == 2 and kind == "train" :]:
+        rest = one["epoch"] == 2 and kind == "train"  # its row is of the rest of the epoch
+        for name in ("val_loss", "val_accuracy") if rest else ("loss", "val_loss", "val_accuracy"):
             assert one[name] == pytest.approx(other[name], rel=1e-5), name
     times = [json.loads((tmp_path / name / "result.json").read_text())["seconds"] for name in ("straight", "stopped")]
     assert min(times) > 0
@@ -140,6 +142,16 @@ def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
     assert re.match(r"\d+\.\d+", again["framework"].split()[1])
     assert "cores" in again["device"] or "NVIDIA" in again["device"]
     assert re.fullmatch(r"[0-9a-f]{7,}( with changes)?|unknown", again["commit"])
+
+
+@quick_on_torch
+def test_a_run_without_its_checkpoints_begins_anew_and_says_so(tmp_path, capsys):
+    folder = tmp_path / "run"
+    assert go(folder) == 0
+    assert "begins anew" not in capsys.readouterr().err
+    shutil.rmtree(folder / "checkpoints")
+    assert main(["resume", str(folder)]) == 0
+    assert "There is no checkpoint in" in capsys.readouterr().err
 
 
 @quick_on_torch
