@@ -37,11 +37,12 @@ def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterato
 
 
 @contextlib.contextmanager
-def together(recipe: Recipe) -> Iterator[learning.Replicas]:
-    """The replicas that this process was launched as one of, or the only one.
+def together(recipe: Recipe, folder: pathlib.Path) -> Iterator[learning.Replicas]:
+    """The replicas that this process was launched as one of, or the only one, of the run in the folder.
 
     Raises:
         ValueError: if they do not divide the recipe's batch, or the recipe asks for a kind that is refused.
+        Lost: see `while_all_live`.
 
     What is raised within it has the attribute `of_several`: whether other processes train, too.
     """
@@ -49,7 +50,8 @@ def together(recipe: Recipe) -> Iterator[learning.Replicas]:
     replicas = learning.distribute(wanted.sync_norm, wanted.kind, timeout=wanted.timeout)
     try:
         replicas.check_batch(recipe.batch)
-        yield replicas
+        with while_all_live(replicas, folder):
+            yield replicas
     except BaseException as error:
         error.of_several = replicas.processes > 1  # type: ignore[attr-defined]
         raise

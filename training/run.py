@@ -37,7 +37,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         Lost: at the end of another process of several.
         Stopped: at SIGTERM, behind a checkpoint.
     """
-    with distributed.together(checked(recipe)) as replicas, distributed.while_all_live(replicas, folder):
+    with distributed.together(checked(recipe), folder) as replicas:
         distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
         task = _prepared(recipe, where, replicas)
         distributed.of_all(replicas, lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
@@ -69,7 +69,7 @@ def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] |
     probe = staged(folder)  # before hours of training
     probe.touch()
     probe.unlink()
-    with distributed.together(recipe) as replicas, distributed.while_all_live(replicas, folder):
+    with distributed.together(recipe, folder) as replicas:
         task = _prepared(recipe, where, replicas)
         distributed.of_all(replicas, lambda: _check_same(config, folder, task))
         return _fit(recipe, where, folder, task, replicas, verbose)

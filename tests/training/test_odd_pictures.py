@@ -51,6 +51,14 @@ def turned(path: pathlib.Path) -> None:
     WHOLE.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
 
 
+def six(folder: pathlib.Path, *damaged: int) -> list[str]:
+    """The paths of six pictures, of which these are damaged."""
+    paths = [folder / f"{number}.png" for number in range(6)]
+    for number, path in enumerate(paths):
+        (truncated if number in damaged else WHOLE.save)(path)
+    return list(map(str, paths))
+
+
 READ = {
     "cmyk.jpg": lambda path: WHOLE.convert("CMYK").save(path, quality=95),
     "sixteen.png": lambda path: Image.fromarray(RAMP.astype("uint16") * 257).save(path),
@@ -117,10 +125,7 @@ def test_a_hundred_odd_ones_of_a_thousand(tmp_path, capsys):
 
 
 def test_what_was_not_read_is_known_after_a_resume(tmp_path):
-    for number in range(6):
-        WHOLE.save(tmp_path / f"{number}.png")
-    truncated(tmp_path / "2.png")
-    paths = sorted(map(str, tmp_path.iterdir()))
+    paths = six(tmp_path, 2)
     first, second = Pictures(paths, SIDE), Pictures(paths, SIDE)
     first[np.array([1, 2])]
     assert list(first.unread) == [paths[2]]
@@ -147,11 +152,7 @@ class Two:
 
 
 def test_what_other_processes_could_not_read_is_known_to_all(tmp_path):
-    for number in range(6):
-        WHOLE.save(tmp_path / f"{number}.png")
-    for number in (1, 2):
-        truncated(tmp_path / f"{number}.png")
-    paths = sorted(map(str, tmp_path.iterdir()))
+    paths = six(tmp_path, 1, 2)
     mine, theirs = Pictures(paths, SIDE), Pictures(paths, SIDE)
     mine.tried([0, 2])
     theirs.tried([1, 4])
@@ -167,11 +168,7 @@ def test_what_other_processes_could_not_read_is_known_to_all(tmp_path):
 
 
 def test_of_pictures_to_test_on_each_process_opens_its_part(tmp_path):
-    for number in range(6):
-        WHOLE.save(tmp_path / f"{number}.png")
-    for number in (1, 2):
-        truncated(tmp_path / f"{number}.png")
-    paths = sorted(map(str, tmp_path.iterdir()))
+    paths = six(tmp_path, 1, 2)
     opened, labels = [], np.array([0, -1, 2, -1, 4, -1], "int32")  # as records have them that another opens
 
     def open_(index):

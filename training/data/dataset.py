@@ -64,8 +64,8 @@ def _held_back(found: dict[str, Any], share: float, where: str) -> dict[str, np.
 
 
 def _labels(found: dict[str, Any], name: str, where: str) -> np.ndarray:
-    labels = np.asarray(found[f"{name}_labels"])
-    if labels.dtype.kind not in "iu" or labels.size != len(labels if labels.ndim else [0]):
+    labels = np.atleast_1d(found[f"{name}_labels"])
+    if labels.dtype.kind not in "iu" or labels.size != len(labels):
         raise ValueError(f"{where} must have a whole number a picture in {name}_labels. It has {labels.shape} in {labels.dtype}.")
     return labels.reshape(-1)
 
