@@ -82,7 +82,9 @@ def main(words: Sequence[str] | None = None) -> int:
             print("error: `list` takes nothing else. `python -m training NAME --show` shows a recipe.", file=sys.stderr)
             return 1
         for name, recipe in recipes.RECIPES.items():
-            print(f"{name:<36} {recipe.network.name:<20} {recipe.epochs:>5} epochs of {recipe.batch:<5} {recipe.published}")
+            depths = "-".join(map(str, recipe.network.settings.get("depths", ())))
+            network = f"{recipe.network.name} {depths}"
+            print(f"{name:<36} {network:<20} {recipe.epochs:>5} epochs of {recipe.batch:<5} {recipe.published}")
         return 0
     if arguments.backend:
         os.environ["KERAS_BACKEND"] = arguments.backend

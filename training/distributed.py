@@ -1,18 +1,15 @@
 """A run on several replicas: how they begin as one, who writes, and what the others leave: nothing."""
 
 import contextlib
-import functools
 import pathlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 from keras_resnet import learning
 from training.interrupted import Lost
 from training.recipe import Recipe
-
-Made = TypeVar("Made")
 
 AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
 
@@ -59,22 +56,6 @@ def together(recipe: Recipe, folder: pathlib.Path) -> Iterator[learning.Replicas
         replicas.close()
 
 
-def of_all(replicas: learning.Replicas, make: Callable[[], Made]) -> Made:
-    """What `make` gives, if it does so on every process: else none goes on. Without it the others would wait for one that is no more.
-
-    Raises:
-        ValueError: if it failed on another; what it raises here.
-    """
-    failure: Exception | None = None
-    try:
-        made = make()
-    except Exception as error:
-        failure = error
-    if replicas.agree(failure is not None):
-        raise failure or ValueError("Another process of this run could not do its part; it says why.")
-    return made
-
-
 @contextlib.contextmanager
 def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib.Path]:
     """Where this process writes: the first into the run's folder, the others where nothing stays."""
@@ -87,8 +68,7 @@ def place(replicas: learning.Replicas, folder: pathlib.Path) -> Iterator[pathlib
 
 def asked_of(replicas: learning.Replicas, share: Callable[[], object]) -> dict[str, Any]:
     """How processes agree to stop, as `callbacks.StopOnSignal` takes it. To agree they wait for each other."""
-    all_of_them = functools.partial(of_all, replicas)
-    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share, of_all=all_of_them)
+    return dict(agree=replicas.agree, every=AGREED_EVERY if replicas.processes > 1 else 1, share=share, of_all=replicas.of_all)
 
 
 def tested_by_all(batches: Any) -> int:

@@ -38,9 +38,9 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
         Stopped: at SIGTERM, behind a checkpoint.
     """
     with distributed.together(checked(recipe), folder) as replicas:
-        distributed.of_all(replicas, lambda: _checked(where, folder, replicas))
+        replicas.of_all(lambda: _checked(where, folder, replicas))
         task = _prepared(recipe, where, replicas)
-        distributed.of_all(replicas, lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
+        replicas.of_all(lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
@@ -71,7 +71,7 @@ def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] |
     probe.unlink()
     with distributed.together(recipe, folder) as replicas:
         task = _prepared(recipe, where, replicas)
-        distributed.of_all(replicas, lambda: _check_same(config, folder, task))
+        replicas.of_all(lambda: _check_same(config, folder, task))
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
@@ -131,9 +131,9 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
     """The task of all processes. Each step is one that none goes on from alone."""
     found = None
     if recipe.task != "segmentation":
-        found = distributed.of_all(replicas, lambda: source(recipe, where.data, where.stop_at_damaged))
+        found = replicas.of_all(lambda: source(recipe, where.data, where.stop_at_damaged))
         found = only_readable(found, replicas)
-    return distributed.of_all(replicas, lambda: _built(recipe, where, found, replicas))
+    return replicas.of_all(lambda: _built(recipe, where, found, replicas))
 
 
 def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas) -> Task:
@@ -157,9 +157,10 @@ def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas
 
 def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replicas: learning.Replicas, verbose: Any) -> dict[str, Any]:
     with contextlib.ExitStack() as held:
-        distributed.of_all(replicas, lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
+        replicas.of_all(lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
         replicas.adopt(task.model)
-        own, facts = held.enter_context(distributed.place(replicas, folder)), machine.facts()
+        own = held.enter_context(distributed.place(replicas, folder))
+        facts = machine.facts() if replicas.is_first else {}
         averages, clock = trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
         if not replicas.needed_to_finish:
             return {}

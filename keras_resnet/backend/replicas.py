@@ -5,11 +5,13 @@ A replica is one device with its part of every batch. What starts them is in `to
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
 from keras import ops
+
+Made = TypeVar("Made")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,22 @@ def agree(engine: Any, asked: bool) -> bool:
     if engine is None or engine.processes == 1:
         return asked
     return bool(engine.summed(np.array([asked], "float32")).any())
+
+
+def of_all(engine: Any, make: Callable[[], Made]) -> Made:
+    """What `make` gives, if it does so in every process, as `agree` asks: else none goes on, to wait for one that is no more.
+
+    Raises:
+        ValueError: if it failed in another; what it raises here.
+    """
+    failure: Exception | None = None
+    try:
+        made = make()
+    except Exception as error:
+        failure = error
+    if agree(engine, failure is not None):
+        raise failure or ValueError("Another process of this run could not do its part; it says why.")
+    return made
 
 
 def gathered(engine: Any, said: bytes) -> list[bytes]:

@@ -192,24 +192,11 @@ class Checkpoint(keras.callbacks.Callback):
         return self._set(model, None)
 
     def _set(self, model: keras.Model, engine: Any) -> int:
-        found, failure = None, None
-        try:
-            if self.write:
-                swept(self.folder)
-            if self.write or engine is None or engine.rank == 0:
-                found = _readable(self.folder)
-        except Exception as error:
-            failure = error
+        found = known.of_all(engine, lambda: self._newest(engine))
         if engine is not None:
             mine = "" if found is None else found[0].name
             first = known.gathered(engine, mine.encode())[0].decode()
-            try:
-                found = found if mine == first or failure else self._of_the_first(first)
-            except Exception as error:
-                failure = error
-        failed = failure is not None
-        if known.agree(engine, failed):
-            raise failure or ValueError("Another of the processes that train together could not read its checkpoint; it says why.")
+            found = known.of_all(engine, lambda: found if mine == first else self._of_the_first(first))
         # All at once, as JAX has processes wait for each other here.
         self.last = None if found is None else _taken(model, self.parts, *found)
         for path in files.listed(self.folder) if self.write else ():
@@ -217,6 +204,12 @@ class Checkpoint(keras.callbacks.Callback):
                 break
             files.set_aside(path)  # else it would count as one of the last
         return 0 if self.last is None else self.last.epoch
+
+    def _newest(self, engine: Any) -> tuple[pathlib.Path, dict, dict] | None:
+        """What this process can read, if it is to."""
+        if self.write:
+            swept(self.folder)
+        return _readable(self.folder) if self.write or engine is None or engine.rank == 0 else None
 
     def _of_the_first(self, name: str) -> tuple[pathlib.Path, dict, dict] | None:
         """What the first process took."""

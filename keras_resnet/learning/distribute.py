@@ -4,6 +4,7 @@ import contextlib
 import importlib
 import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -186,6 +187,14 @@ class Replicas:
     def agree(self, asked: bool) -> bool:
         """Whether any process says so: all ask at once, and each waits for the last."""
         return known.agree(self._engine, asked)
+
+    def of_all(self, make: Callable[[], known.Made]) -> known.Made:
+        """What `make` gives, if it does so in every process: else none goes on. All call it at once, and each waits for the last.
+
+        Raises:
+            ValueError: if it failed in another; what it raises here.
+        """
+        return known.of_all(self._engine, make)
 
     def gathered(self, said: bytes) -> list[bytes]:
         """What each process says, by rank: all do at once, and each waits for the last. Of less than 16 MiB each."""

@@ -185,6 +185,6 @@ def test_all_processes_take_the_checkpoint_of_the_first(tmp_path, together):
     with pytest.raises(ValueError, match=r"step_000000009 is not here, which the first process restored"):
         other.restore(model())
     together(paths[0].name, True)
-    with pytest.raises(ValueError, match="Another of the processes that train together could not read"):
+    with pytest.raises(ValueError, match="Another process of this run could not do its part"):
         other.restore(model())
     Checkpoint(tmp_path, write=False).put_back(model())  # asks nobody

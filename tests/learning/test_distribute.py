@@ -115,12 +115,26 @@ def test_a_batch_with_a_rest(two_apart):
         layers.BatchNormalization()(normal(3, 4), training=True)
 
 
+def test_what_fails_elsewhere_ends_all():
+    class Other:
+        processes = 2
+
+        def summed(self, array):
+            return array + 1  # it failed there
+
+    with pytest.raises(ValueError, match="Another process of this run could not do its part"):
+        known.of_all(Other(), lambda: 1)
+    with pytest.raises(OSError, match="full"):
+        known.of_all(Other(), lambda: (_ for _ in ()).throw(OSError("full")))
+
+
 def test_one_replica_changes_nothing():
     replicas = learning.distribute(sync_norm=True)
     assert (replicas.count, replicas.rank, replicas.processes, replicas.part, replicas.is_first) == (1, 0, 1, (0, 1), True)
     assert replicas.agree(True)
     assert not replicas.agree(False)
     assert replicas.gathered(b"") == [b""]
+    assert replicas.of_all(lambda: 3) == 3
     replicas.check_batch(7)
     replicas.close()
     assert known.current == known.Replicas()

@@ -75,17 +75,6 @@ def test_what_is_refused(kind, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_what_fails_elsewhere_ends_all():
-    class Other:
-        def agree(self, asked):
-            return True
-
-    with pytest.raises(ValueError, match="Another process of this run could not do its part"):
-        distributed.of_all(Other(), lambda: 1)
-    with pytest.raises(OSError, match="full"):
-        distributed.of_all(Other(), lambda: (_ for _ in ()).throw(OSError("full")))
-
-
 def test_an_error_that_another_process_is_the_reason_of(tmp_path):
     class Two:
         processes = 2

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from keras_resnet import learning
-from training import distributed
 from training.data.dataset import Dataset, Part
 from training.data.pictures import Pictures
 
@@ -26,7 +25,7 @@ def only_readable(found: Dataset, replicas: learning.Replicas = ALONE) -> Datase
     if not isinstance(images, Pictures):
         return found
     number, parts = replicas.part
-    distributed.of_all(replicas, lambda: images.tried(range(number, len(images), parts)))
+    replicas.of_all(lambda: images.tried(range(number, len(images), parts)))
     told(images, replicas)
     # Of records the process that opened one knows its label; others have -1.
     known = [np.frombuffer(said, "int32") for said in replicas.gathered(labels.astype("int32").tobytes())]

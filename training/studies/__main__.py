@@ -27,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Runs the program; 0 if all went well, 1 at a mistake of the user's."""
     said = "; ".join(f"{name}: {what}" for name, what in STUDIES.items())
     parser = argparse.ArgumentParser(prog="python -m training.studies", description=said)
-    parser.add_argument("study")
+    parser.add_argument("study", nargs="?", help=", ".join(STUDIES))
     parser.add_argument("--data", default="digits", help="as for `python -m training`")
     parser.add_argument("--seeds", type=int, help="how many; else the study's own number")
     parser.add_argument("--epochs", type=int, help="else the study's own number")
@@ -40,6 +40,8 @@ def main(words: Sequence[str] | None = None) -> int:
         os.environ["KERAS_BACKEND"] = arguments.backend
     folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-study-{arguments.study}")
     try:
+        if arguments.study is None:
+            raise ValueError(f"Which study? One of {', '.join(STUDIES)}.")
         if arguments.study not in STUDIES:
             raise ValueError(f"There is no study {arguments.study!r}. {nearest(arguments.study, STUDIES)}")
         given = {name: value for name in ("seeds", "epochs", "depths") if (value := getattr(arguments, name)) is not None}
