@@ -3,6 +3,7 @@
 import datetime
 import importlib.util
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from training.recipe import Recipe
 
 GREY, BLUE, GREEN = "#8a8f98", "#1f5fa8", "#2e7d32"
 NAMED = 20  # classes whose names fit beside a matrix
+LONGEST = 16  # letters of them that are shown
 
 
 def check() -> None:
@@ -41,7 +43,9 @@ def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found:
     count = f"{found['replicas']} replicas, " if found["replicas"] > 1 else ""
     made = f"{count}{found['device']}   {found['framework']}, Keras {found['keras']}   commit {found['commit']}"
     figure.supxlabel(f"{datetime.timedelta(seconds=round(found['seconds']))} on {made}", fontsize=8, color=GREY)
-    figure.savefig(path, dpi=110)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # of names in scripts that matplotlib's font has not
+        figure.savefig(path, dpi=110)
 
 
 def _draw_curve(axes: Any, log: list[dict[str, float]], name: str, label: str) -> None:
@@ -76,8 +80,9 @@ def _draw_confusion(figure: Any, axes: Any, matrix: np.ndarray, names: list[str]
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(matrix) <= NAMED:
         ticks = range(len(matrix))
-        axes.set_xticks(ticks, names, rotation=90, fontsize=8)
-        axes.set_yticks(ticks, names, fontsize=8)
+        shown = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in (" ".join(name.split()) for name in names)]
+        axes.set_xticks(ticks, shown, rotation=90, fontsize=8, parse_math=False)
+        axes.set_yticks(ticks, shown, fontsize=8, parse_math=False)
         for row, column in np.ndindex(*matrix.shape):
             if matrix[row, column]:
                 colour = "white" if shares[row, column] > 0.5 else "black"

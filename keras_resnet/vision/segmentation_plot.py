@@ -86,9 +86,11 @@ def plot_segmentation(
         one.set_axis_off()
     if colours:
         handles = [Patch(facecolor=colours[label], label=texts[label]) for label in colours]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
+        legend = figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8), frameon=False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     if title is not None:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     if path is not None:
         figure.savefig(path, dpi=120)
     return figure

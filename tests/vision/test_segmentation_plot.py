@@ -54,6 +54,11 @@ def test_kinds_of_pictures(make, low, high, dtype):
     assert 0.98 < shown.max() <= 1
 
 
+def test_names_that_look_like_formulas(tmp_path):
+    figure = plot_segmentation(*scene(), names={1: r"$\frac$", 2: "$a_{$"}, path=tmp_path / "mask.png", title=r"$\frac$")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [r"$\frac$", "$a_{$", "ignored"]
+
+
 def test_colours():
     assert len({colour(label) for label in range(1, 22)}) == 21
     assert colour(1) == colour(22)
