@@ -27,7 +27,7 @@ def for_each_output(name: str, given: Any, outputs: Any) -> Any:
     if unknown or (MAIN not in named and len(named) < len(outputs)):
         raise ValueError(
             f'`{name}` must name outputs of this network, {", ".join(outputs)}: "{MAIN}", whose is taken for those that are not named, or '
-            f"all. Received: {', '.join(map(str, named))}."
+            f"all. Received: {', '.join(sorted(map(str, named)))}."  # JAX sorts them, too
         )
     found = {key: named.get(key, named.get(MAIN)) for key in outputs}
     if name == "sample_weight":

@@ -141,7 +141,7 @@ def test_forms_of_targets_and_weights(judged):
     assert loss(masks, sample_weight=dict.fromkeys(model.output, samples)) == pytest.approx(expected_loss(judged, samples), rel=1e-4)
     assert np.isfinite(model.fit(x, masks, validation_split=0.5, verbose=0).history["val_loss"][0])
     for wrong, says in (
-        ({"out": masks, "aux9": masks}, "`y` must name outputs of this network, .*Received: out, aux9"),
+        ({"out": masks, "aux9": masks}, "`y` must name outputs of this network, .*Received: aux9, out"),
         ({"aux1": masks}, '"out", whose is taken'),
         ([masks] * 3, "one for all, or a dictionary by their names, .*Received: list of 3"),
         ({**each, "presence": np.eye(2)[[0, 1, 1, 0]]}, "Presence takes masks"),
