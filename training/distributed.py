@@ -77,8 +77,3 @@ def tested_by_all(batches: Any) -> int:
         return 0
     sampler = getattr(batches, "sampler", None)
     return len(batches.images) // batches.batch_size if sampler is None else sampler.count // sampler.batch_size
-
-
-def fetched(replicas: learning.Replicas, batches: Any, watch: learning.Throughput | None) -> Any:
-    """Batches as `fit` takes them, and the time that each was waited for taken by `watch`."""
-    return replicas.training(batches if watch is None else watch.watched(batches))

@@ -54,7 +54,9 @@ def trained(
         verbose: of `fit`.
     """
     steps, clock = recipe.steps or task.whole, Clock()
-    averages = learning.AveragedWeights(recipe.optimizer.average) if recipe.optimizer.average else None
+    wanted = recipe.optimizer
+    # Once a step of the optimizer, not once a batch.
+    averages = learning.AveragedWeights(wanted.average ** (1 / wanted.accumulate), wanted.accumulate) if wanted.average else None
     averaging = [] if averages is None else [averages]
     parts: dict[str, Any] = {"clock": clock, **({} if averages is None else {"averages": averages})}
     if hasattr(task.batches.images, "set_state"):  # so that what could not be read is known at the end of a run that was resumed
@@ -84,15 +86,13 @@ def trained(
         stop = callbacks.StopOnSignal(checkpoint, batch, **distributed.asked_of(replicas, share))
         left = callbacks.LeaveTest(stop, distributed.tested_by_all(task.validation))
         guard = learning.TerminateOnNonFinite(checkpoint, getattr(task.batches, "sampler", None), batch, steps)
-        # TensorFlow fetches ahead in a thread of its own, whose waiting says nothing.
-        waited = None if keras.backend.backend() == "tensorflow" else watch
         with fed(task.batches, task.whole, epoch * steps + batch) as fetched, contextlib.ExitStack() as ending:
             ending.callback(stop.restore_handlers)
             ending.callback(track.close)
             interrupted.check()
             try:
                 task.model.fit(
-                    distributed.fetched(replicas, fetched, waited),
+                    replicas.training(watch.watched(fetched)),
                     steps_per_epoch=steps - batch,
                     initial_epoch=epoch,
                     epochs=until,

@@ -12,14 +12,14 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from training.recipe import Recipe
+from training.recipe import Augmentation, Recipe
 
 # Numbers are 0 or more, and these above 0.
 POSITIVE = {"classes", "size", "channels", "deviation", "test_size", "test_crop", "rate", "accumulate", "rand_count", "repeats"}
 POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep", "checkpoint_every", "timeout"}
 # Arguments of builders that are not for `network.settings`.
 OF_THE_RECIPE = {"classes", "include_top", "input_shape", "input_tensor", "weights", "classifier_activation", "name", "dtype"}
-BELOW_ONE = {"held_back", "smoothing", "momentum", "average"}
+BELOW_ONE = {"held_back", "smoothing", "momentum", "average", "dropout"}
 AT_MOST = dict.fromkeys(("test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"), 1)
 AT_MOST |= {"seed": 2**32 - 1, "mixup": 10, "cutmix": 10}  # NumPy's seeds; beyond 10 a mixture is the mean of two pictures
 LEAST_MIX = 0.001  # below it a mixture is one of two pictures
@@ -30,12 +30,20 @@ READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
     **dict.fromkeys(("optimizer.weight_decay", "optimizer.decay_all"), ("optimizer.kind", DECAYING)),
     **dict.fromkeys(("schedule.milestones", "schedule.factor"), ("schedule.kind", ("step",))),
     "schedule.power": ("schedule.kind", ("polynomial",)),
-    "schedule.start": ("schedule.warm_up", ()),
+    **dict.fromkeys(("schedule.start", "schedule.hold"), ("schedule.warm_up", ())),
     "loss.smoothing": ("loss.kind", ("cross_entropy", "binary")),
     "loss.threshold": ("loss.kind", ("binary",)),
     "augmentation.crop_ratio": ("augmentation.crop_area", ()),
-    **{f"augmentation.rand_{name}": ("augmentation.rand_magnitude", ()) for name in ("count", "deviation", "chance")},
+    **{f"augmentation.rand_{name}": ("augmentation.rand_magnitude", ()) for name in ("count", "deviation", "chance", "increasing")},
+    "augmentation.pad_mode": ("augmentation.pad", ()),
     "augmentation.erasing_fill": ("augmentation.erasing", ()),
+}
+# Fields that not every task looks at.
+PICTURES = ("classification", "diffusion")
+READ_BY: dict[str, tuple[str, ...]] = {
+    **{f"augmentation.{field.name}": PICTURES for field in dataclasses.fields(Augmentation)},
+    **dict.fromkeys((f"augmentation.{name}" for name in ("mixup", "cutmix", "mix_per", "repeats")), ("classification",)),
+    **{"data.squeeze": PICTURES, "data.test_crop": ("classification",), "data.test_size": ("classification",)},
 }
 
 
@@ -62,10 +70,15 @@ def checked(recipe: Recipe) -> Recipe:
         raise ValueError(
             f"`network.settings` has what other fields of the recipe say: {', '.join(sorted(taken))}. Set data.classes and so on."
         )
-    if recipe.augmentation.pad > recipe.data.size:
+    most = recipe.data.size - (recipe.augmentation.pad_mode == "reflect")
+    if recipe.augmentation.pad > most:
         raise ValueError(
-            f"`augmentation.pad` is at most the size of the pictures, {recipe.data.size}. Received: {recipe.augmentation.pad}."
+            f"`augmentation.pad` is at most {most} for pictures of {recipe.data.size} pixels. Received: {recipe.augmentation.pad}."
         )
+    if recipe.augmentation.trivial and recipe.augmentation.rand_magnitude is not None:
+        raise ValueError("`augmentation.trivial` is in place of RandAugment. Set augmentation.rand_magnitude=none, or trivial=false.")
+    if recipe.schedule.hold and recipe.schedule.warm_up and not recipe.schedule.start:
+        raise ValueError("`schedule.hold` holds the rate at the share `schedule.start` of it, which is 0. Set schedule.start=0.1.")
     if recipe.data.classes < 2 and recipe.task != "diffusion":
         raise ValueError(f"`data.classes` is 2 or more. Received: {recipe.data.classes}.")
     for name in ("mixup", "cutmix"):
@@ -162,7 +175,12 @@ def _set(part: Any, names: Sequence[str], text: str, path: str) -> Any:
 
 def _check_read(recipe: Recipe, before: Recipe, path: str) -> None:
     """Raises a `ValueError` if nobody would look at a field that has changed."""
-    if path not in READ_WITH or _get(recipe, path) == _get(before, path):
+    if path not in {**READ_WITH, **READ_BY} or _get(recipe, path) == _get(before, path):
+        return
+    tasks = READ_BY.get(path, (recipe.task,))
+    if recipe.task not in tasks:
+        raise ValueError(f"`{path}` counts in {' and '.join(tasks)} alone, and {recipe.name!r} is {recipe.task}. Leave it out.")
+    if path not in READ_WITH:
         return
     other, values = READ_WITH[path]
     value = _get(recipe, other)

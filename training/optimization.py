@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 import keras_resnet
 from keras_resnet import learning
@@ -23,7 +24,7 @@ def rate(recipe: Recipe, steps: int) -> Any:
         after = keras.optimizers.schedules.CosineDecay(peak, rest)
     elif wanted.kind == "polynomial":
         after = keras.optimizers.schedules.PolynomialDecay(peak, rest, 0.0, wanted.power)
-    return learning.WarmUp(after, rise, wanted.start * peak) if rise else after
+    return learning.WarmUp(after, rise, wanted.start * peak, wanted.hold) if rise else after
 
 
 def optimizer(recipe: Recipe, steps: int, model: keras.Model) -> keras.optimizers.Optimizer:
@@ -65,9 +66,18 @@ def network(recipe: Recipe, **settings: Any) -> keras.Model:
     """
     wanted = recipe.network
     try:
-        return keras_resnet.create_model(wanted.name, weights=wanted.weights, **{**settings, **wanted.settings})
+        model = keras_resnet.create_model(wanted.name, weights=wanted.weights, **{**settings, **wanted.settings})
     except TypeError as error:
         raise ValueError(f"`network.settings`: {error}") from error
+    head: Any = next((layer for layer in model.layers if layer.name == "head"), None)
+    if (wanted.zero_head or wanted.dropout) and not isinstance(head, keras.layers.Dense):
+        raise ValueError(f"`network.zero_head` and `network.dropout` are for classifiers. Received: network.name={wanted.name!r}.")
+    if wanted.zero_head:
+        head.set_weights([np.zeros(variable.shape, "float32") for variable in head.weights])
+    if wanted.dropout:
+        features = keras.layers.Dropout(wanted.dropout, name="dropout")(head.input)
+        model = type(model)(model.inputs[0], head(features), name=model.name)
+    return model
 
 
 def check_shapes(model: keras.Model, sizes: Iterable[int], channels: int, output: Callable[[int], tuple]) -> None:

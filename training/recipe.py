@@ -18,6 +18,7 @@ class Data:
     deviation: tuple[float, ...] = (90.02,)
     test_size: int | None = None  # height and width in testing; none: as in training
     test_crop: float = 0.875  # side of the middle that is tested on, of the shorter side; folders of pictures only
+    squeeze: bool = False  # whether pictures are made square, as a whole, before they are cut; folders of pictures only
     held_back: float = 0.1  # share of the pictures to test on, where a set has none for that
 
 
@@ -28,6 +29,8 @@ class Network:
     name: str = "resnet20"
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments of its builder
     weights: str | None = None  # to start from: a tag or a file; none: random numbers
+    zero_head: bool = False  # whether the classifier starts at zero; classification only
+    dropout: float = 0.0  # share of the features in front of the classifier that training sets to zero; classification only
     quick: dict[str, Any] = dataclasses.field(default_factory=dict)  # arguments of its builder that make it small, for --quick
 
 
@@ -62,6 +65,7 @@ class Schedule:
     kind: Literal["step", "cosine", "polynomial", "constant"] = "step"
     warm_up: float = 0.0  # epochs of a linear rise
     start: float = 0.0  # share of the rate that the rise begins at
+    hold: bool = False  # whether the rate stays there for those epochs, and does not rise until they are over
     milestones: tuple[float, ...] = ()  # step: epochs at which it falls
     factor: float = 0.1  # step: what it falls to each time
     power: float = 0.9  # polynomial
@@ -74,11 +78,14 @@ class Augmentation:
     crop_area: tuple[float, ...] = ()  # least and largest share of the picture in a random-resized crop; empty: none
     crop_ratio: tuple[float, ...] = (3 / 4, 4 / 3)  # least and largest width of that crop over its height
     flip: bool = True  # left and right, each second picture
+    trivial: bool = False  # TrivialAugment, in place of RandAugment
     rand_magnitude: float | None = None  # of RandAugment, 0 to 10; none: no RandAugment
     rand_count: int = 2  # operations for each picture
     rand_deviation: float | None = 0.5  # of the magnitude; none: uniform up to it
     rand_chance: float = 0.5  # of each operation
+    rand_increasing: bool = True  # whether all operations grow stronger with the magnitude
     pad: int = 0  # pixels around the picture before it is cut to its size again, at random
+    pad_mode: Literal["mean", "reflect"] = "mean"  # what those pixels are
     erasing: float = 0.0  # share of pictures with a rectangle that is erased
     erasing_fill: Literal["noise", "mean"] = "noise"  # by what
     mixup: float = 0.0  # alpha; 0: none

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,8 +77,9 @@ class Track(keras.callbacks.Callback):
     def _wandb(self) -> tuple[Tracker, Callable[[], None]]:
         import wandb
 
-        name = self.folder.resolve().name
-        made = wandb.init(
-            project="keras_resnet", name=name, id=name, resume="allow", group=self.recipe, dir=str(self.folder), config=self.config
-        )
+        name, known = self.folder.resolve().name, self.folder / "wandb_id"
+        if not known.is_file():  # names of folders come again, and then it would be the other run that goes on
+            known.write_text(secrets.token_hex(8))
+        settings = {"name": name, "id": known.read_text(), "group": self.recipe, "dir": str(self.folder), "config": self.config}
+        made = wandb.init(project="keras_resnet", resume="allow", **settings)
         return (lambda step, row: made.log(row, step=step)), made.finish

@@ -24,23 +24,28 @@ def sent(array: np.ndarray) -> Any:
 
 
 def made(work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
-    """`work` of each item, for a thread beside the training; `taken` hands it over.
+    """`work` of each item, for a thread beside the training; `taken` hands it over. It is called in the thread of the training.
 
     On PyTorch with CUDA in a stream of its own, or else its copies and its augmentation would wait for the step that runs, and that for
-    them.
+    them; and on the GPU of the training, as a new thread's is the first one.
     """
-    if _cuda() is None:
+    return _beside(_cuda(), work, items)
+
+
+def _beside(device: Any, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    if device is None:
         for item in items:
             yield work(item), None
         return
     import torch
 
-    stream = torch.cuda.Stream()
-    for item in items:
-        with torch.cuda.stream(stream):
-            batch = work(item)
-            done = stream.record_event()
-        yield batch, done
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()
+        for item in items:
+            with torch.cuda.stream(stream):
+                batch = work(item)
+                done = stream.record_event()
+            yield batch, done
 
 
 def taken(pairs: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
@@ -59,7 +64,7 @@ def taken(pairs: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
 
 @functools.cache
 def _cuda() -> Any:
-    """Keras's device, if that is PyTorch's CUDA."""
+    """Keras's device, if that is PyTorch's CUDA: of the thread that asks first, which is that of the training."""
     if keras.backend.backend() != "torch":
         return None
     device = ops.convert_to_tensor(0).device

@@ -1,6 +1,6 @@
 """Floor 4: what stands around a model in training: from what, what of it and how fast it learns. What serves one in use is in `vision`."""
 
-from keras_resnet.learning.augmentation import Augmentation, Mix, PadAndCrop, RandAugment, RandomErasing, RandomResizedCrop
+from keras_resnet.learning.augmentation import Augmentation, Mix, PadAndCrop, RandAugment, RandomErasing, RandomResizedCrop, TrivialAugment
 from keras_resnet.learning.averaged_weights import AveragedWeights
 from keras_resnet.learning.batches import Batches
 from keras_resnet.learning.checkpoint import Checkpoint, CheckpointRecord, restore_checkpoint, save_checkpoint
@@ -46,6 +46,7 @@ __all__ = [
     "StepDecay",
     "TerminateOnNonFinite",
     "Throughput",
+    "TrivialAugment",
     "WarmUp",
     "cut_mix",
     "deep_supervision",

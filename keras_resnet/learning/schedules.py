@@ -7,14 +7,14 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_resnet.layers.configured import check_count, check_number, is_count
+from keras_resnet.layers.configured import check_count, check_flag, check_number, is_count
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise in front of any schedule: `WarmUp(CosineDecay(0.5, 20_000), steps=1_000)`.
 
-    `start + (after(0) - start) * step / steps` in the first `steps` steps, then `after(step - steps)`.
+    `start + (after(0) - start) * step / steps` in the first `steps` steps, or `start` where it holds; then `after(step - steps)`.
 
     Keras's `CosineDecay` has a rise of its own, with the same numbers; its other schedules have none, and a plain rate neither.
 
@@ -22,14 +22,15 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         after: the schedule behind the rise, or a number for a rate that then stays.
         steps: length of the rise in steps of the optimizer, at least 1. With `gradient_accumulation_steps` Keras counts batches.
         start: rate at step 0, from 0.
+        hold: whether the rate is `start` for all those steps, as in the first trainings of 110 layers.
 
     Raises:
         ValueError: at an argument outside what is listed.
 
-    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2.
+    Source: Goyal et al. 2017, arXiv:1706.02677, section 2.2; with `hold` He et al. 2015, arXiv:1512.03385, section 4.2.
     """
 
-    def __init__(self, after: Any, steps: int, start: float = 0.0):
+    def __init__(self, after: Any, steps: int, start: float = 0.0, hold: bool = False):
         super().__init__()
         if isinstance(after, dict):
             after = keras.saving.deserialize_keras_object(after)
@@ -37,18 +38,20 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
             check_number("after", after, 0)  # whose message a wrong schedule also gets
         check_count("steps", steps)
         check_number("start", start, 0)
-        self.after, self.steps, self.start = after, int(steps), float(start)
+        check_flag("hold", hold)
+        self.after, self.steps, self.start, self.hold = after, int(steps), float(start), bool(hold)
 
     def __call__(self, step: Any) -> Any:
         step = ops.cast(step, "float32")
         later = ops.maximum(step - self.steps, 0)
         after = self.after(later) if callable(self.after) else ops.cast(self.after, "float32")
         # In the rise `after` stands at its first step, so that it gives the peak.
-        return ops.where(step < self.steps, self.start + (after - self.start) * (step / self.steps), after)
+        rise = 0.0 if self.hold else step / self.steps
+        return ops.where(step < self.steps, self.start + (after - self.start) * rise, after)
 
     def get_config(self) -> dict:
         after = keras.saving.serialize_keras_object(self.after) if callable(self.after) else float(self.after)
-        return {"after": after, "steps": self.steps, "start": self.start}
+        return {"after": after, "steps": self.steps, "start": self.start, "hold": self.hold}
 
 
 @keras.saving.register_keras_serializable("keras_resnet")

@@ -98,7 +98,8 @@ class Throughput(keras.callbacks.Callback):
     """Writes `images_per_second` into the logs of each epoch, validation left out: `callbacks=[Throughput(images=50_000), CSVLogger(...)]`.
 
     It stands in front of what writes logs. With `data=throughput.watched(generator)` for `fit`'s data, `data_wait` is the share of the
-    time in which the training waited for the next batch; that is for PyTorch and JAX, since TensorFlow fetches batches ahead by itself.
+    time in which the training waited for the next batch. TensorFlow fetches batches ahead in a thread of its own, and there it is that
+    thread's time: near 0 where a generator that reads ahead keeps up with the training, near 1 where it does not.
 
     Args:
         images: in an epoch, at least 1.

@@ -1,5 +1,7 @@
 """Batches on their way to the device: what comes is what was sent, and on CUDA in the right order of streams."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -59,12 +61,16 @@ def test_a_stream_of_its_own(monkeypatch):
     monkeypatch.setattr(feeding, "_cuda", lambda: torch.device("cpu"))
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
     monkeypatch.setattr(torch.cuda, "stream", Inside)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext(asked.append(f"on {device}")))
     monkeypatch.setattr(torch.cuda, "current_stream", Stream)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self, raising=False)
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: asked.append("kept"), raising=False)
-    for batch in feeding.taken(feeding.made(doubled, [ARRAYS])):
+    made = feeding.made(doubled, [ARRAYS])
+    monkeypatch.setattr(feeding, "_cuda", lambda: torch.device("meta"))  # another thread's is another, which must not count
+    monkeypatch.setattr(feeding, "sent", lambda array: torch.from_numpy(array))
+    for batch in feeding.taken(made):
         asked.append("trained")
         for one, array in zip(batch, ARRAYS, strict=True):
             np.testing.assert_array_equal(as_numpy(one), 2 * array)
     # The event is recorded in the side stream behind all work, and waited for before the batch is trained on.
-    assert asked == ["side", "recorded", "back", "waits for 2", "kept", "kept", "trained"]
+    assert asked == ["on cpu", "side", "recorded", "back", "waits for 3", "kept", "kept", "trained"]

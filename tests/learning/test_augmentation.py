@@ -3,9 +3,10 @@
 import keras
 import numpy as np
 import pytest
+from keras import ops
 
 from keras_resnet.backend.compiled import compiled
-from keras_resnet.learning import Batches, Mix, PadAndCrop, RandAugment, RandomErasing, RandomResizedCrop
+from keras_resnet.learning import Batches, Mix, PadAndCrop, RandAugment, RandomErasing, RandomResizedCrop, TrivialAugment
 from keras_resnet.learning.augmentation.draws import Draws, quantiles, seed_of
 from tests.arrays import as_numpy
 from tests.quick import quick_on_torch
@@ -85,6 +86,19 @@ def test_pad_and_crop():
     assert len(set(starts)) > 12  # of 25: rows and columns apart
     assert 20 < mirrored < 44
     assert changed(PadAndCrop(2), images.astype("uint8")).dtype == np.uint8
+
+
+@quick_on_torch
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "bfloat16"])
+def test_pad_and_crop_by_reflection(dtype):
+    images = np.random.default_rng(0).integers(0, 200, (1, 6, 7, 3)).repeat(32, 0)
+    found = as_numpy(ops.cast(PadAndCrop(2, flip=False, mode="reflect")(ops.cast(images, dtype), training=True), "float32"))
+    wide = np.pad(images[0], ((2, 2), (2, 2), (0, 0)), mode="reflect")
+    parts = [wide[i : i + 6, j : j + 7] for i in range(5) for j in range(5)]
+    assert all(any((one == part).all() for part in parts) for one in found)
+    assert any((one != images[0]).any() for one in found)
+    with pytest.raises(ValueError, match=r"`padding` must be at most 5 for pictures of 6 x 7 and mode='reflect'. Received: padding=6"):
+        PadAndCrop(6, mode="reflect")(images.astype("float32"), training=True)
 
 
 def boxes(found: np.ndarray) -> np.ndarray:
@@ -197,13 +211,23 @@ def test_the_switch_and_the_chance():
 
 LAYERS = {
     "crop": lambda: PadAndCrop(2),
+    "reflected": lambda: PadAndCrop(2, mode="reflect"),
     "resized": lambda: RandomResizedCrop(8),
     "erasing": lambda: RandomErasing(0.7, fill="normal"),
     "rand_augment": lambda: RandAugment(),
+    "trivial_augment": lambda: TrivialAugment(),
     "mix": lambda: Mix(5, 0.5, 1.0),
 }
 # Sums over what each makes of the same two batches, from PyTorch: other backends make the same pictures.
-SUMS = {"crop": -680.429, "resized": -894.000, "erasing": -7795.105, "rand_augment": -6412.546, "mix": -3653.666}
+SUMS = {
+    "crop": -680.429,
+    "reflected": 1030.243,
+    "resized": -894.000,
+    "erasing": -7795.105,
+    "rand_augment": -6412.546,
+    "trivial_augment": -5396.472,
+    "mix": -3653.666,
+}
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -227,7 +251,7 @@ def test_the_same_pictures_on_every_backend(name):
 
 
 @quick_on_torch
-@pytest.mark.parametrize("name", ["crop", "resized", "erasing", "rand_augment"])
+@pytest.mark.parametrize("name", ["crop", "resized", "erasing", "rand_augment", "trivial_augment"])
 def test_a_layer_by_its_seed(name):
     images = np.random.default_rng(0).integers(0, 256, (6, 12, 12, 3)).astype("float32")
     layer = type(LAYERS[name]()).from_config({**LAYERS[name]().get_config(), "seed": 5})
@@ -278,6 +302,7 @@ def test_in_tf_data():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (lambda: PadAndCrop(mode="edge"), "`mode` must be one of 'constant', 'reflect'"),
         (lambda: PadAndCrop(0), "`padding` must be an integer of at least 1"),
         (lambda: PadAndCrop(seed=-1), "`seed` must be an integer from 0"),
         (lambda: PadAndCrop()(np.zeros((8, 8, 3), "float32")), r"PadAndCrop takes pictures .* Received: shape=\(8, 8, 3\)"),
@@ -295,6 +320,7 @@ def test_in_tf_data():
         ),
         (lambda: RandAugment(magnitude=11), "`magnitude` must be a number from 0"),
         (lambda: RandAugment()(np.zeros((2, 8, 8, 2))), "RandAugment takes pictures of 1 or 3 channels"),
+        (lambda: TrivialAugment()(np.zeros((2, 8, 8, 2))), "TrivialAugment takes pictures of 1 or 3 channels"),
         (lambda: Batches(np.zeros((3, 8, 8, 3)), [1]), "3 images, 1 labels"),
         (lambda: Batches(np.zeros((1, 8, 8, 3)), [1], PadAndCrop()), r"`augment` must be a list of augmentations"),
     ],

@@ -37,15 +37,16 @@ WRONG = {
     learning.SGD: {**OF_OPTIMIZERS, "momentum": [None, math.nan, math.inf, -1, 1.0], "weight_decay": [None, math.nan, -1]},
     learning.Lamb: {**OF_OPTIMIZERS, "beta_1": [1.0, math.nan], "epsilon": [-1, math.inf]},
     layerwise: {"optimizer": [None, {}, 3], "factors": [None, 3, [], "x", {"stem": math.nan}], "undecayed": ["x", 3]},
-    learning.WarmUp: {"after": [None, math.nan, -1, "x"], "steps": [0, 1.5], "start": [-1, math.inf]},
+    learning.WarmUp: {"after": [None, math.nan, -1, "x"], "steps": [0, 1.5], "start": [-1, math.inf], "hold": [None, 1]},
     learning.AveragedWeights: {"momentum": [None, -0.5, 1.0, math.nan], "every": [0, 1.5], "warm_up": [1], "validate": [None]},
     learning.Batches: {"images": [None, 3, "x"], "labels": [None, 3], "augment": [None, [3]]},
     learning.Pairs: {"ignore_label": [None, 1.5, "x", True]},
     learning.Checkpoint: {"monitor": [3, "", [], True], "parts": [3, "x", [], {"sampler": 3}, {3: 3}]},
     learning.save_checkpoint: {"model": [None, "x"], "parts": [3, {"a": 1}], "logs": [3, "x"], "epoch": [-1, 1.5, None]},
     learning.restore_checkpoint: {"model": [None, 3], "parts": [3, {"a": 1}]},
-    learning.PadAndCrop: {"padding": [0, 1.5, None], "fill": [None, math.nan, "x", []]},
+    learning.PadAndCrop: {"padding": [0, 1.5, None], "fill": [None, math.nan, "x", []], "mode": [None, "edge"]},
     learning.RandAugment: {"fill": [-1, 256, 10**12, None]},
+    learning.TrivialAugment: {"fill": [-1, 256, 10**12, None]},
     learning.Sampler: {"seed": [-1, None, 0.5, True]},
     learning.mix_up: {"alpha": [0, -1, math.nan, "x"], "ignore_label": [None, 1.5, "x"]},
     learning.distribute: {"kind": [[], {}, None, "x"]},
@@ -89,7 +90,7 @@ def test_what_they_can_have():
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (dict(padding=10**12), "`padding` must be no more than the sides"),
+        (dict(padding=10**12), "`padding` must be at most 8 for pictures of 8 x 8"),
         (dict(fill=-1.0), "`fill` must be from 0 to 255 for pictures in uint8"),
     ],
 )

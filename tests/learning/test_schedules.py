@@ -48,6 +48,12 @@ def test_a_rise_in_front_of_every_schedule(name):
     assert (rates(again, 20) == rates(schedule, 20)).all()
 
 
+def test_a_rate_that_holds_and_then_starts():
+    schedule = WarmUp(StepDecay(0.5, (4, 9)), steps=5, start=0.1, hold=True)
+    np.testing.assert_allclose(rates(schedule, 20), [0.1 if step < 5 else stepped(step - 5) for step in range(20)], rtol=1e-6)
+    assert (rates(Keras.deserialize(Keras.serialize(schedule)), 20) == rates(schedule, 20)).all()
+
+
 def test_keras_own_rise_is_the_same():
     own = Keras.CosineDecay(0.1, 12, alpha=0.1, warmup_target=0.5, warmup_steps=5)
     np.testing.assert_allclose(rates(own, 20), rates(WarmUp(Keras.CosineDecay(0.5, 12, alpha=0.1), 5, start=0.1), 20), rtol=1e-6)

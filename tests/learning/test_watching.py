@@ -90,9 +90,6 @@ def test_throughput_leaves_validation_out():
 
 @quick_on_torch
 def test_the_share_of_time_that_data_takes():
-    if keras.backend.backend() == "tensorflow":
-        pytest.skip("TensorFlow fetches ahead")
-
     def slowly():
         while True:
             time.sleep(0.1)

@@ -207,12 +207,18 @@ def test_a_run_goes_on_alone_and_with_its_own_data(tmp_path, capsys):
     ("setting", "said"),
     [
         ("network.settings={'classes': 3}", "`network.settings` has what other fields of the recipe say: classes"),
-        ("augmentation.pad=100000000", "`augmentation.pad` is at most the size of the pictures, 16"),
+        (["augmentation.rand_magnitude=5", "augmentation.trivial=true"], "`augmentation.trivial` is in place of RandAugment"),
+        (["schedule.warm_up=1", "schedule.hold=true"], "`schedule.hold` holds the rate at the share `schedule.start` of it, which is 0"),
+        ("schedule.hold=true", "`schedule.hold` counts where `schedule.warm_up` is set"),
+        ("network.dropout=1", "`network.dropout` must be"),
+        ("augmentation.pad=100000000", "`augmentation.pad` is at most 16 for pictures of 16 pixels"),
         ("epochs={[]: 1}", "`epochs` must be a whole number"),
     ],
 )
 def test_settings_that_are_not_for_the_user(setting, said, tmp_path, capsys):
-    assert main(["fashion_resnet20", "--quick", "--out", str(tmp_path / "run"), "--set", setting]) == 1
+    settings = [setting] if isinstance(setting, str) else setting
+    words = [word for one in settings for word in ("--set", one)]
+    assert main(["fashion_resnet20", "--quick", "--out", str(tmp_path / "run"), *words]) == 1
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

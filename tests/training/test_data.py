@@ -47,6 +47,15 @@ def test_idx(idx_folder):
     assert found.test.labels.tolist() == [0, 1, 2]
 
 
+def test_names_of_classes_are_those_of_the_set(idx_folder):
+    folder, _, _ = idx_folder
+    of_fashion = Data("fashion_mnist", classes=20)  # and this folder is another set
+    assert find.dataset(Recipe("mine", data=of_fashion), str(folder)).names == [str(number) for number in range(20)]
+    labels = np.resize(find.FASHION_LABELS, 60_000)
+    assert find._names({"train_labels": labels}) == find.FASHION_NAMES
+    assert find._names({"train_labels": labels[::-1]}) is None
+
+
 def test_idx_that_is_wrong(idx_folder):
     folder, _, _ = idx_folder
     place = folder / f"{idx.FILES['train_images']}.gz"

@@ -55,6 +55,10 @@ def test_what_would_change_nothing():
     assert fields.changed(recipe, ["optimizer.nesterov=false"]) == recipe
     assert fields.changed(recipe, ["optimizer.nesterov=true", "optimizer.kind=sgd"]).optimizer.nesterov
     assert fields.changed(recipe, ["augmentation.rand_magnitude=0", "augmentation.rand_count=3"]).augmentation.rand_count == 3
+    for name, path in (("segmentation_nnunet2d", "augmentation.flip=false"), ("diffusion_ddpm_cifar10", "augmentation.repeats=2")):
+        with pytest.raises(ValueError, match=r"`augmentation\.\w+` counts in classification.* alone, and .* is (segmentation|diffusion)"):
+            fields.changed(recipes.recipe(name), [path])
+    assert fields.changed(recipes.recipe("diffusion_ddpm_cifar10"), ["augmentation.flip=false"]).augmentation.flip is False
 
 
 def test_settings():

@@ -93,6 +93,19 @@ def test_what_can_be_read_is_read_as_it_is_meant(name, tmp_path):
     assert np.abs(read - expected[..., None].astype(int)).mean() < 6  # JPEG's and palettes' own errors
 
 
+def test_squares_of_long_pictures(tmp_path):
+    """A ramp of 24 x 8 pixels, squeezed: its width is all there, and so is a random part's."""
+    path = str(tmp_path / "long.png")
+    WHOLE.crop((0, 0, SIDE, 8)).save(path)
+    whole = Pictures([path], 8, squeeze=True)[np.array([0])][0]
+    np.testing.assert_allclose(whole[..., 0], np.broadcast_to(RAMP[0].reshape(8, 3).mean(1), (8, 8)), atol=3)
+    middle = Pictures([path], 8)[np.array([0])][0]
+    np.testing.assert_array_equal(middle[0, :, 0], RAMP[0, 8:16])
+    parts = Pictures([path] * 20, 8, seed=0, area=(0.25, 0.25), ratio=(1.0, 1.0), squeeze=True)[np.arange(20)]
+    assert len({int(part[0, 0, 0]) for part in parts}) > 5
+    assert all(110 < int(part[0, -1, 0]) - int(part[0, 0, 0]) < 130 for part in parts)  # half of the width each
+
+
 def test_a_hundred_odd_ones_of_a_thousand(tmp_path, capsys):
     data = tmp_path / "data"
     for label in range(2):
@@ -144,8 +157,8 @@ class Two:
     def __init__(self, theirs):
         self.theirs = theirs
 
-    def agree(self, asked):
-        return asked
+    def of_all(self, make):
+        return make()
 
     def gathered(self, said):
         return [said, self.theirs(said)]

@@ -4,10 +4,11 @@ import dataclasses
 import math
 
 import keras
+import numpy as np
 import pytest
 
 from keras_resnet import learning
-from tests.arrays import as_numpy
+from tests.arrays import as_numpy, normal
 from training.optimization import class_loss, network, optimizer, rate
 from training.recipe import Loss, Network, Optimizer, Recipe, Schedule
 
@@ -24,6 +25,8 @@ def test_rates():
     assert rates(steps, 0, 29, 30, 59, 60) == pytest.approx([0.4, 0.4, 0.08, 0.08, 0.016])
     behind = dataclasses.replace(steps, warm_up=1, start=0.1)  # milestones are of the whole training
     assert rates(behind, 0, 5, 10, 29, 30, 60) == pytest.approx([0.04, 0.22, 0.4, 0.4, 0.08, 0.016])
+    held = dataclasses.replace(behind, hold=True)
+    assert rates(held, 0, 9, 10, 29, 30) == pytest.approx([0.04, 0.04, 0.4, 0.4, 0.08])
     cosine = Schedule("cosine", warm_up=2)
     assert rates(cosine, 10, 20, 60, 100) == pytest.approx([0.2, 0.4, 0.2, 0.0], abs=1e-6)
     assert rates(Schedule("cosine"), 25) == pytest.approx([0.2 * (1 + math.cos(math.pi / 4))])
@@ -62,6 +65,22 @@ def test_losses():
     assert isinstance(class_loss(Recipe("mine", loss=Loss("binary", threshold=0.2))), learning.BinaryCrossentropy)
     with pytest.raises(ValueError, match=r"`loss.kind` of a classification"):
         class_loss(Recipe("mine", loss=Loss("noise")))
+
+
+def test_a_head_that_starts_at_zero_behind_dropout():
+    small = {"depths": (1, 1, 1), "widths": (4, 8, 8)}
+    made = network(Recipe("mine", network=Network("resnet20", small, zero_head=True, dropout=0.5)), input_shape=(8, 8, 3), classes=5)
+    plain = network(Recipe("mine", network=Network("resnet20", small)), input_shape=(8, 8, 3), classes=5)
+    assert type(made) is type(plain)
+    assert [variable.path for variable in made.trainable_variables] == [variable.path for variable in plain.trainable_variables]
+    assert not any(as_numpy(variable).any() for variable in made.get_layer("head").weights)
+    made.set_weights(plain.get_weights())
+    images = normal(2, 8, 8, 3)
+    expected = as_numpy(plain(images))
+    np.testing.assert_array_equal(as_numpy(made(images)), expected)
+    assert (as_numpy(made(images, training=True)) != as_numpy(made(images, training=True))).any()
+    with pytest.raises(ValueError, match=r"`network.zero_head` and `network.dropout` are for classifiers. Received: network.name='unet'"):
+        network(Recipe("mine", network=Network("unet", {"widths": (4, 8)}, dropout=0.5)))
 
 
 def test_networks_that_there_are_not():

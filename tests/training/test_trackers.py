@@ -47,7 +47,10 @@ def test_weights_and_biases(tmp_path, monkeypatch):
     assert main([*QUICK, "--track", "wandb", "--out", str(tmp_path / "mine")]) == 0
     assert [step for step, _ in seen["rows"]] == [1, 2]
     assert seen["finished"]
-    assert seen["name"] == seen["id"] == "mine"
+    assert seen["name"] == "mine"
+    assert seen["id"] == (tmp_path / "mine" / "wandb_id").read_text()
+    assert main([*QUICK, "--track", "wandb", "--out", str(tmp_path / "other" / "mine")]) == 0
+    assert seen["id"] != (tmp_path / "mine" / "wandb_id").read_text()  # of equal names
     assert seen["config"]["epochs"] == 2
 
 

@@ -28,6 +28,8 @@ class Dataset:
 def of_arrays(found: dict[str, Any], data: Data, where: str, names: list[str] | None = None) -> Dataset:
     """Checks arrays `train_images`, `train_labels` and, if there are some, `test_images`, `test_labels`.
 
+    Names of classes are taken where there is one for each of the recipe's; else their numbers stand for them.
+
     Raises:
         ValueError: unless they are pictures and labels of the recipe's channels and classes, with what to do.
     """
@@ -36,7 +38,8 @@ def of_arrays(found: dict[str, Any], data: Data, where: str, names: list[str] | 
     train, test = (_part(found, name, data, where) for name in ("train", "test"))
     if len(np.unique(train.labels)) < 2:
         raise ValueError(f"{where} has pictures of one class alone. Learning needs two or more.")
-    return Dataset(train, test, names or [str(number) for number in range(data.classes)])
+    names = names if names is not None and len(names) == data.classes else [str(number) for number in range(data.classes)]
+    return Dataset(train, test, names)
 
 
 def split(labels: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:

@@ -16,6 +16,7 @@ from training.recipes.small_pictures import CIFAR10, CIFAR100, DIGITS, FASHION
 FASHION_PLACE = pathlib.Path("/usr/share/datasets/fashion-mnist")  # of Debian's package dataset-fashion-mnist
 NAMED = {"digits": DIGITS, "fashion": FASHION, "cifar10": CIFAR10, "cifar100": CIFAR100}
 FASHION_NAMES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+FASHION_LABELS = (9, 0, 0, 3, 0, 2, 7, 2, 5, 5)  # of its first pictures
 
 
 def told(recipe: Recipe, where: str | None) -> Recipe:
@@ -48,14 +49,15 @@ def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
     Raises:
         ValueError: if they are not there, damaged, or of other classes, channels or labels; one error that says what to do.
     """
-    data, names = recipe.data, FASHION_NAMES if recipe.data.name == "fashion_mnist" else None
+    data = recipe.data
     if where == "made_up":
         return of_arrays(made_up.pictures(data), data, "What was made up")
     if where == "digits" or (where is None and data.name == "digits"):
         return of_arrays(_digits(), data, "scikit-learn's set of digits")
     if where == "fashion" or (where is None and data.name == "fashion_mnist"):
         if FASHION_PLACE.is_dir():
-            return of_arrays(idx.folder(FASHION_PLACE) or {}, data, str(FASHION_PLACE), names)
+            arrays = idx.folder(FASHION_PLACE) or {}
+            return of_arrays(arrays, data, str(FASHION_PLACE), _names(arrays))
         if where == "fashion":
             raise ValueError(
                 f"Fashion-MNIST is not at {FASHION_PLACE}. Install Debian's dataset-fashion-mnist, or pass its folder: --data FOLDER."
@@ -65,10 +67,10 @@ def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
         return tfds.dataset(name, recipe, stop)
     if where.startswith("tfds_folder:"):
         return tfds.folder(where[12:], recipe, stop)
-    return _of_path(recipe, pathlib.Path(where).expanduser(), stop, names)
+    return _of_path(recipe, pathlib.Path(where).expanduser(), stop)
 
 
-def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | None) -> Dataset:
+def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool) -> Dataset:
     data, said = recipe.data, repr(str(path))
     if path.suffix.lower() == ".npz" and path.is_file():
         if not zipfile.is_zipfile(path):
@@ -88,8 +90,14 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool, names: list[str] | 
         raise ValueError(f"--data {said} is an empty folder.")
     arrays = idx.folder(path) or cifar.folder(path)
     if arrays is not None:
-        return of_arrays(arrays, data, said, names)
+        return of_arrays(arrays, data, said, _names(arrays))
     return picture_folders.folder(path, data, recipe.augmentation, recipe.seed, stop)
+
+
+def _names(arrays: dict[str, Any]) -> list[str] | None:
+    """Of Fashion-MNIST's classes, if it is that set: others come in files of the same names."""
+    labels = arrays.get("train_labels", np.empty(0))
+    return FASHION_NAMES if len(labels) == 60_000 and tuple(labels[:10]) == FASHION_LABELS else None
 
 
 def _digits() -> dict[str, Any]:

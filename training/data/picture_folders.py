@@ -47,8 +47,9 @@ def cut(
     """Random parts to learn from, and middles to test on, as the recipe says; see `Pictures`."""
     area = tuple(augmentation.crop_area) or (1.0, 1.0)
     cut: dict[str, Any] = dict(area=area, ratio=tuple(augmentation.crop_ratio), flip=augmentation.flip)
-    learnt = Pictures(paths, data.size, seed=seed, stop=stop, opened=opened[0], **cut)
-    return learnt, Pictures(test_paths, data.test_size or data.size, keep=data.test_crop, stop=stop, opened=opened[1])
+    shared: dict[str, Any] = dict(stop=stop, squeeze=data.squeeze)
+    learnt = Pictures(paths, data.size, seed=seed, opened=opened[0], **cut, **shared)
+    return learnt, Pictures(test_paths, data.test_size or data.size, keep=data.test_crop, opened=opened[1], **shared)
 
 
 def check_classes(where: str, names: list[str], data: Data) -> None:

@@ -33,6 +33,7 @@ class Pictures:
         flip: whether to mirror each second one.
         keep: side of the middle, of the shorter side.
         stop: whether a damaged file raises a `ValueError` instead.
+        squeeze: whether pictures are taken for squares as long as their longer sides.
         opened: gives Pillow's picture of a number, where they are no files.
     """
 
@@ -47,9 +48,10 @@ class Pictures:
         keep: float = 1.0,
         stop: bool = False,
         opened: Callable[[int], Any] | None = None,
+        squeeze: bool = False,
     ):
         self.paths, self.size, self.seed, self.area, self.ratio = paths, size, seed, area, ratio
-        self.flip, self.keep, self.stop = flip, keep, stop
+        self.flip, self.keep, self.stop, self.squeeze = flip, keep, stop, squeeze
         self.open = opened or (lambda index: read_picture(self.paths[index]))
         self.epoch = 0
         self.unread: dict[str, str] = {}
@@ -104,7 +106,9 @@ class Pictures:
     def part(self, indices: np.ndarray) -> "Pictures":
         """Those at `indices`; what could not be read so far stays known."""
         settings: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep, self.stop)
-        of = Pictures([self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])))
+        of = Pictures(
+            [self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])), squeeze=self.squeeze
+        )
         of.unread = self.unread
         return of
 
@@ -142,14 +146,20 @@ class Pictures:
 
         if not hasattr(picture, "resize"):
             picture = Image.fromarray(np.asarray(picture))
-        width, height = picture.size
+        true_width, true_height = picture.size
+        width, height = (max(picture.size),) * 2 if self.squeeze else picture.size
+        wide, high = true_width / width, true_height / height
+
+        def cut_to(box: tuple[float, float, float, float], **settings: Any) -> np.ndarray:
+            left, top, right, bottom = box
+            box = (left * wide, top * high, right * wide, bottom * high)
+            return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box, **settings))
+
         if self.seed is None:
             side = self.keep * min(width, height)
-            box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
-            return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box))
+            return cut_to(((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2))
         rng = np.random.default_rng((self.seed, self.epoch, index, time))
-        box = _random_box(rng, width, height, self.area, self.ratio)
-        cut = np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box, reducing_gap=2.0))
+        cut = cut_to(_random_box(rng, width, height, self.area, self.ratio), reducing_gap=2.0)
         return cut[:, ::-1] if self.flip and rng.random() < 0.5 else cut
 
 

@@ -9,6 +9,8 @@ from keras import ops
 from keras_resnet import learning
 from training.recipe import Recipe
 
+PAD_MODES = {"mean": "constant", "reflect": "reflect"}
+
 
 @keras.saving.register_keras_serializable("keras_resnet_training")
 class Prepared(learning.Augmentation):
@@ -77,12 +79,14 @@ def changes(recipe: Recipe, on_device: bool) -> list[learning.Augmentation]:
         found.append(learning.RandomResizedCrop(data.size, area=wanted.crop_area, ratio=wanted.crop_ratio, flip=wanted.flip))
     elif on_device and wanted.flip and not wanted.pad:  # the whole picture, mirrored
         found.append(learning.RandomResizedCrop(data.size, area=(1.0, 1.0), ratio=(1.0, 1.0), flip=True))
-    if wanted.rand_magnitude is not None:
+    if wanted.trivial:
+        found.append(learning.TrivialAugment())
+    elif wanted.rand_magnitude is not None:
         deviation = float("inf") if wanted.rand_deviation is None else wanted.rand_deviation
-        found.append(learning.RandAugment(wanted.rand_count, wanted.rand_magnitude, deviation, wanted.rand_chance))
+        found.append(learning.RandAugment(wanted.rand_count, wanted.rand_magnitude, deviation, wanted.rand_chance, wanted.rand_increasing))
     found.append(Prepared(data.size, data.mean, data.deviation))
     if wanted.pad:  # behind the norm, so that what comes in is the mean
-        found.append(learning.PadAndCrop(wanted.pad, flip=on_device and wanted.flip and not wanted.crop_area))
+        found.append(learning.PadAndCrop(wanted.pad, on_device and wanted.flip and not wanted.crop_area, mode=PAD_MODES[wanted.pad_mode]))
     if wanted.erasing:
         found.append(learning.RandomErasing(wanted.erasing, fill="normal" if wanted.erasing_fill == "noise" else 0.0))
     if wanted.mixup or wanted.cutmix:

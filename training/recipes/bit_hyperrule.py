@@ -4,8 +4,8 @@
 
 SGD at 0.003 with momentum 0.9 and without weight decay, batches of 512. A set of up to 20,000 pictures is learnt from for 500 steps, one
 of up to 500,000 for 10,000 and a larger one for 20,000, the latter two with MixUp of 0.1; the rate falls to a tenth at 30, 60 and 90 % of
-them. Pictures of less than 96 x 96 pixels are seen at 128, larger ones at 480 here, cut from 160 and 512; of a folder's pictures squares
-are cut, where the rule first makes them square. Weights are those learnt from ImageNet-21k, which are downloaded once. The pets, whose
+them. Pictures of less than 96 x 96 pixels are seen at 128, larger ones at 480 here, cut from squares of 160 and 512, and tested whole, as
+squares. The classifier starts at zero, the other weights at those learnt from ImageNet-21k, which are downloaded once. The pets, whose
 pictures differ in size, come as a folder. Not measured here.
 
 Source: Kolesnikov et al. 2020, arXiv:1912.11370, section 3.3; the linear rise of 500 steps, or fewer for short trainings, as in its
@@ -30,8 +30,8 @@ def hyperrule(name: str, data: Data, examples: int, side: int) -> Recipe:
     # An epoch is a hundredth of the steps here, so that the milestones are whole.
     return Recipe(
         name,
-        data=dataclasses.replace(data, size=size, test_size=size, **HALF),
-        network=Network("resnetv2_50x1_bit", weights="goog_in21k", quick={**TINY, "stem_width": 8}),
+        data=dataclasses.replace(data, size=size, test_size=size, test_crop=1.0, squeeze=True, **HALF),
+        network=Network("resnetv2_50x1_bit", weights="goog_in21k", zero_head=True, quick={**TINY, "stem_width": 8}),
         optimizer=Optimizer("sgd", rate=0.003, momentum=0.9, weight_decay=0.0),
         schedule=Schedule("step", warm_up=100 * min(500, steps // 5) / steps, milestones=(30, 60, 90)),
         # From 160 to 128 or 512 to 480 pixels: a crop of this share of the area.

@@ -4,10 +4,10 @@ import dataclasses
 
 from training.recipe import Data, Recipe
 
-FASHION = Data("fashion_mnist", classes=10, size=28, channels=1, mean=(72.94,), deviation=(90.02,))
-CIFAR10 = Data("cifar10", classes=10, size=32, channels=3, mean=(125.3, 123.0, 113.9), deviation=(63.0, 62.1, 66.7))
-CIFAR100 = Data("cifar100", classes=100, size=32, channels=3, mean=(129.3, 124.1, 112.4), deviation=(68.2, 65.4, 70.4))
-DIGITS = Data("digits", classes=10, size=8, channels=1, mean=(77.9,), deviation=(95.9,), held_back=0.25)
+FASHION = Data("fashion_mnist", classes=10, size=28, channels=1, mean=(72.94,), deviation=(90.02,), test_crop=1.0)
+CIFAR10 = Data("cifar10", classes=10, size=32, channels=3, mean=(125.3, 123.0, 113.9), deviation=(63.0, 62.1, 66.7), test_crop=1.0)
+CIFAR100 = Data("cifar100", classes=100, size=32, channels=3, mean=(129.3, 124.1, 112.4), deviation=(68.2, 65.4, 70.4), test_crop=1.0)
+DIGITS = Data("digits", classes=10, size=8, channels=1, mean=(77.9,), deviation=(95.9,), held_back=0.25, test_crop=1.0)
 SETS = {"fashion": FASHION, "cifar10": CIFAR10, "cifar100": CIFAR100}
 
 

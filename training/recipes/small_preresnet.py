@@ -25,7 +25,7 @@ RECIPES = {
         Recipe(
             network,
             network=Network(network, quick=TINY),
-            schedule=Schedule("step", warm_up=1, start=0.1, milestones=(82, 123)),
+            schedule=Schedule("step", warm_up=1, start=0.1, hold=True, milestones=(82, 123)),
             augmentation=Augmentation(pad=4),
             epochs=164,
             batch=128,

@@ -11,10 +11,13 @@ Source: He et al. 2015, arXiv:1512.03385, section 4.2 and table 6. Published, CI
 Shortened to seven epochs: `small_short.py`.
 """
 
+from typing import Any
+
 from training.recipe import Augmentation, Network, Recipe, Schedule
 from training.recipes.small_pictures import on_each
 
 TINY = {"depths": (1, 1, 1), "widths": (4, 8, 16)}
+HELD: dict[str, Any] = {"warm_up": 1, "start": 0.1, "hold": True}
 PUBLISHED = {"resnet20": "91.25 %", "resnet56": "93.03 %", "resnet110": "93.39 %, mean of 5 runs"}
 
 RECIPES = {
@@ -24,7 +27,7 @@ RECIPES = {
         Recipe(
             network,
             network=Network(network, quick=TINY),
-            schedule=Schedule("step", warm_up=1 if network == "resnet110" else 0, start=0.1, milestones=(82, 123)),
+            schedule=Schedule("step", milestones=(82, 123), **(HELD if network == "resnet110" else {})),
             augmentation=Augmentation(pad=4),
             epochs=164,
             batch=128,

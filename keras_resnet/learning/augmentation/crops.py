@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_resnet.layers.configured import check_count, check_flag, check_number, is_count
+from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_number, is_count
 from keras_resnet.learning.augmentation.draws import Draws
 from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
 from keras_resnet.learning.augmentation.sampling import sampled
@@ -22,6 +22,7 @@ class PadAndCrop(Augmentation):
         flip: whether to mirror left and right with probability 0.5.
         fill: value of the padding. Of pictures that are normalized, 0 is the mean; of others pass it.
         seed: see `Augmentation`.
+        mode: `"constant"` pads by `fill`, `"reflect"` by the picture mirrored at its outermost pixels, fewer than the picture has.
         **kwargs: `name`, `dtype` and `trainable` of a Keras layer.
 
     Input shape: `(n, height, width, channels)`, of any type. Output shape and type: the same.
@@ -29,24 +30,34 @@ class PadAndCrop(Augmentation):
     Raises:
         ValueError: at an argument outside what is listed.
 
-    Source: He et al. 2016, arXiv:1512.03385, section 4.2.
+    Source: He et al. 2016, arXiv:1512.03385, section 4.2; reflections Zagoruyko and Komodakis 2016, arXiv:1605.07146, section 3.
     """
 
-    def __init__(self, padding: int = 4, flip: bool = True, fill: float = 0.0, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self, padding: int = 4, flip: bool = True, fill: float = 0.0, seed: int | None = None, mode: str = "constant", **kwargs: Any
+    ):
         super().__init__(seed, **kwargs)
         check_count("padding", padding)
         check_flag("flip", flip)
         check_number("fill", fill)
+        check_choice("mode", mode, ("constant", "reflect"))
+        self.mode = mode
         self.padding, self.flip, self.fill = int(padding), bool(flip), float(fill)
 
     def change(self, images: Any, draws: Draws) -> Any:
         count, height, width = count_and_sizes(images)
-        if isinstance(height, int) and isinstance(width, int) and self.padding > max(height, width):
-            raise ValueError(f"`padding` must be no more than the sides of pictures, {height} x {width}. Received: padding={self.padding}.")
+        sides = [side for side in (height, width) if isinstance(side, int)]
+        most = max(sides, default=self.padding) if self.mode == "constant" else min(sides, default=self.padding + 1) - 1
+        if self.padding > most:
+            raise ValueError(
+                f"`padding` must be at most {most} for pictures of {height} x {width} and mode={self.mode!r}. "
+                f"Received: padding={self.padding}."
+            )
         if keras.backend.standardize_dtype(images.dtype) == "uint8" and not 0 <= self.fill <= 255:
             raise ValueError(f"`fill` must be from 0 to 255 for pictures in uint8. Received: fill={self.fill:g}.")
         margin = (self.padding, self.padding)
-        padded = ops.pad(images, ((0, 0), margin, margin, (0, 0)), constant_values=ops.cast(self.fill, images.dtype))
+        margins, fill = ((0, 0), margin, margin, (0, 0)), ops.cast(self.fill, images.dtype)
+        padded = ops.pad(images, margins, constant_values=fill) if self.mode == "constant" else ops.pad(images, margins, self.mode)
         tops, lefts = draws.below(2 * self.padding + 1, count), draws.below(2 * self.padding + 1, count)
         rows = tops[:, None] + ops.arange(height, dtype="int32")
         steps = ops.arange(width, dtype="int32")
@@ -59,7 +70,7 @@ class PadAndCrop(Augmentation):
         return ops.take(flat, starts + rows[:, :, None] * wide + columns[:, None, :], axis=0)
 
     def get_config(self) -> dict:
-        return {**super().get_config(), "padding": self.padding, "flip": self.flip, "fill": self.fill}
+        return {**super().get_config(), "padding": self.padding, "flip": self.flip, "fill": self.fill, "mode": self.mode}
 
 
 @keras.saving.register_keras_serializable("keras_resnet")

@@ -1,8 +1,8 @@
-"""The operations of RandAugment, as three passes over a batch: a turn, a table of values, a blend. Each picture takes part in one."""
+"""Pillow's operations, as three passes over a batch: a turn, a table of values, a blend. Each picture takes part in one."""
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -10,26 +10,44 @@ from keras_resnet.learning.augmentation.layer import count_and_sizes
 from keras_resnet.learning.augmentation.sampling import sampled
 
 Chosen = Mapping[str, Any]  # name of an operation to which pictures take it
+TURNED = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
+LOOKED_UP = ("auto_contrast", "equalize", "invert", "posterize", "solarize", "solarize_add")
+BLENDED = ("color", "contrast", "brightness", "sharpness")
+OPERATIONS = TURNED + LOOKED_UP + BLENDED
 
 
-def matrices(chosen: Chosen, strength: Any, height: Any, width: Any) -> tuple[Any, ...]:
-    """From a new picture to the old: `x' = a x + b y + c`, `y' = d x + e y + f`, a number each for each picture.
+class Strengths(NamedTuple):
+    """How much each operation does, a number for each picture."""
 
-    Args:
-        chosen: the operations.
-        strength: from -1 to 1.
-        height, width: of the pictures.
-    """
+    angle: Any  # degrees of a rotation
+    shear: Any
+    across: Any  # pixels that a picture is read from farther to the right
+    down: Any  # and below
+    bits: Any  # that posterizing keeps
+    start: Any  # of what values on solarizing inverts them
+    more: Any  # that is added to values below 128
+    factor: Any  # of what a blend keeps
+
+
+def applied(x: Any, taken: Any, strengths: Strengths, fill: float) -> Any:
+    """Whole values 0 to 255 as float32 after the operation of this number in `OPERATIONS`, -1 for none, one for each picture."""
+    chosen = {name: taken == i for i, name in enumerate(OPERATIONS)}
+    x = turned(x, matrices(chosen, strengths, *count_and_sizes(x)[1:]), fill)
+    return blended(looked_up(x, tables(x, chosen, strengths)), chosen, strengths.factor)
+
+
+def matrices(chosen: Chosen, strengths: Strengths, height: Any, width: Any) -> tuple[Any, ...]:
+    """From a new picture to the old: `x' = a x + b y + c`, `y' = d x + e y + f`, a number each for each picture."""
     high, wide = ops.cast(height, "float32"), ops.cast(width, "float32")
-    angle = ops.where(chosen["rotate"], strength * math.radians(30), 0.0)
+    angle = ops.where(chosen["rotate"], strengths.angle * (math.pi / 180), 0.0)
     cos, sin = ops.cos(angle), ops.sin(angle)
     a, e = cos, cos
-    b = -sin + ops.where(chosen["shear_x"], 0.3 * strength, 0.0)
-    d = sin + ops.where(chosen["shear_y"], 0.3 * strength, 0.0)
+    b = -sin + ops.where(chosen["shear_x"], strengths.shear, 0.0)
+    d = sin + ops.where(chosen["shear_y"], strengths.shear, 0.0)
     # About the middle for rotations, about the corner for shears.
     turns = ops.cast(chosen["rotate"], "float32")
-    c = turns * (wide / 2 - a * wide / 2 - b * high / 2) + ops.where(chosen["translate_x"], 0.45 * strength * wide, 0.0)
-    f = turns * (high / 2 - d * wide / 2 - e * high / 2) + ops.where(chosen["translate_y"], 0.45 * strength * high, 0.0)
+    c = turns * (wide / 2 - a * wide / 2 - b * high / 2) + ops.where(chosen["translate_x"], strengths.across, 0.0)
+    f = turns * (high / 2 - d * wide / 2 - e * high / 2) + ops.where(chosen["translate_y"], strengths.down, 0.0)
     return a, b, c, d, e, f
 
 
@@ -42,7 +60,7 @@ def turned(x: Any, matrix: tuple[Any, ...], fill: float) -> Any:
     return ops.floor(sampled(x, d * columns + e * rows + f, a * columns + b * rows + c, fill) + 1e-3)
 
 
-def tables(x: Any, chosen: Chosen, share: Any, increasing: bool) -> Any:
+def tables(x: Any, chosen: Chosen, strengths: Strengths) -> Any:
     """What each of the 256 values becomes, `(n, channels, 256)`."""
     count, _, _ = count_and_sizes(x)
     channels = x.shape[-1]
@@ -59,14 +77,10 @@ def tables(x: Any, chosen: Chosen, share: Any, increasing: bool) -> Any:
     table = apply("auto_contrast", ops.where(high > low, stretched, value))
     table = apply("equalize", _equalized(flat, count, channels, value))
     table = apply("invert", 255 - value)
-    level = (4 - ops.floor(4 * share)) if increasing else ops.floor(4 * share)
-    step = ops.power(2.0, 8 - level)[:, None, None]
+    step = ops.power(2.0, 8 - strengths.bits)[:, None, None]
     table = apply("posterize", ops.floor(value / step) * step)
-    start = ops.floor(256 * share)
-    start = (256 - start if increasing else start)[:, None, None]
-    table = apply("solarize", ops.where(value < start, value, 255 - value))
-    more = ops.minimum(ops.floor(110 * share), 128)[:, None, None]
-    return apply("solarize_add", ops.where(value < 128, ops.minimum(value + more, 255), value))
+    table = apply("solarize", ops.where(value < strengths.start[:, None, None], value, 255 - value))
+    return apply("solarize_add", ops.where(value < 128, ops.minimum(value + strengths.more[:, None, None], 255), value))
 
 
 def _equalized(flat: Any, count: Any, channels: int, value: Any) -> Any:

@@ -9,12 +9,7 @@ from keras import ops
 from keras_resnet.layers.configured import check_count, check_flag, check_number
 from keras_resnet.learning.augmentation import operations
 from keras_resnet.learning.augmentation.draws import Draws
-from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
-
-TURNED = ("rotate", "shear_x", "shear_y", "translate_x", "translate_y")
-LOOKED_UP = ("auto_contrast", "equalize", "invert", "posterize", "solarize", "solarize_add")
-BLENDED = ("color", "contrast", "brightness", "sharpness")
-OPERATIONS = TURNED + LOOKED_UP + BLENDED
+from keras_resnet.learning.augmentation.layer import Augmentation, as_before, check_channels, count_and_sizes
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
@@ -80,14 +75,13 @@ class RandAugment(Augmentation):
 
     def check(self, images: Any) -> None:
         super().check(images)
-        if images.shape[-1] not in (1, 3):
-            raise ValueError(f"RandAugment takes pictures of 1 or 3 channels. Received: shape={tuple(images.shape)}.")
+        check_channels(type(self).__name__, images)
 
     def change(self, images: Any, draws: Draws) -> Any:
         number = count_and_sizes(images)[0]
         x = ops.round(ops.clip(ops.cast(images, "float32"), 0, 255))
         for _ in range(self.count):
-            taken = draws.below(len(OPERATIONS), number)
+            taken = draws.below(len(operations.OPERATIONS), number)
             # None of them where the operation is not to happen.
             taken = ops.where(draws.happens(self.chance, number), taken, -1)
             sign = ops.where(draws.happens(0.5, number), 1.0, -1.0)
@@ -96,13 +90,20 @@ class RandAugment(Augmentation):
 
     def applied(self, x: Any, taken: Any, magnitudes: Any, signs: Any) -> Any:
         """Whole values 0 to 255 as float32 after the operation of this number in `OPERATIONS`, -1 for none, one for each picture."""
-        chosen = {name: taken == i for i, name in enumerate(OPERATIONS)}
-        share = magnitudes / 10
-        matrix = operations.matrices(chosen, share * signs, *count_and_sizes(x)[1:])
-        x = operations.turned(x, matrix, self.fill)
-        x = operations.looked_up(x, operations.tables(x, chosen, share, self.increasing))
-        factor = ops.maximum(1 + 0.9 * share * signs, 0.1) if self.increasing else 0.1 + 1.8 * share
-        return operations.blended(x, chosen, factor)
+        high, wide = (ops.cast(side, "float32") for side in count_and_sizes(x)[1:])
+        share, signed = magnitudes / 10, magnitudes / 10 * signs
+        bits, start = ops.floor(4 * share), ops.floor(256 * share)
+        strengths = operations.Strengths(
+            angle=30 * signed,
+            shear=0.3 * signed,
+            across=0.45 * signed * wide,
+            down=0.45 * signed * high,
+            bits=4 - bits if self.increasing else bits,
+            start=256 - start if self.increasing else start,
+            more=ops.floor(110 * share),
+            factor=ops.maximum(1 + 0.9 * signed, 0.1) if self.increasing else 0.1 + 1.8 * share,
+        )
+        return operations.applied(x, taken, strengths, self.fill)
 
     def _magnitudes(self, draws: Draws, number: Any) -> Any:
         if self.deviation == math.inf:
