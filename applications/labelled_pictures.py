@@ -9,9 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_resnet_cli.picture_folders import folders_in, pictures_below, printable
 from keras_resnet_cli.pictures import open_picture
-
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,29 +33,28 @@ def find(folder: pathlib.Path) -> tuple[Labelled, list[str]]:
     """
     if not folder.is_dir():
         raise SystemExit(f"error: {str(folder)!r} is no folder. Pass one that holds a folder of pictures for each class.")
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if len(classes) < 2:
-        raise SystemExit(f"error: {str(folder)!r} must hold a folder of pictures for each of two classes or more; it has {len(classes)}.")
+    places = folders_in(folder)
+    if len(places) < 2:
+        raise SystemExit(f"error: {str(folder)!r} must hold a folder of pictures for each of two classes or more; it has {len(places)}.")
     paths: list[str] = []
     labels: list[int] = []
     unread: list[str] = []
-    for number, name in enumerate(classes):
-        for path in sorted((folder / name).rglob("*")):
-            if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-                try:
-                    open_picture(str(path))
-                except (ValueError, OSError) as error:
-                    unread.append(one_line(error))
-                    continue
-                paths.append(str(path))
-                labels.append(number)
+    for number, place in enumerate(places):
+        for path in pictures_below(place):
+            try:
+                open_picture(path)
+            except (ValueError, OSError) as error:
+                unread.append(one_line(error))
+                continue
+            paths.append(path)
+            labels.append(number)
         if labels.count(number) < 2:
             reason = f" ({unread[-1]})" if unread else ""
             raise SystemExit(
-                f"error: the class {name!r} needs two pictures that can be read, one to learn from and one to hold back; "
+                f"error: the class {place.name!r} needs two pictures that can be read, one to learn from and one to hold back; "
                 f"it has {labels.count(number)}.{reason}"
             )
-    return Labelled(paths, np.asarray(labels), classes), unread
+    return Labelled(paths, np.asarray(labels), [printable(place.name) for place in places]), unread
 
 
 def from_tfds(name: str, folder: pathlib.Path) -> pathlib.Path:

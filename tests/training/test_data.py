@@ -1,6 +1,8 @@
 """Readers of data sets: what they read, and what they say of files that are wrong."""
 
 import gzip
+import os
+import re
 import sys
 
 import numpy as np
@@ -63,6 +65,7 @@ def test_idx_that_is_wrong(idx_folder):
     for other, said in {
         whole[:-30]: "cannot be read",
         gzip.compress(gzip.decompress(whole)[:-1]): "has 431",
+        whole[:100] + bytes(60) + whole[160:]: "cannot be read",
         gzip.compress(b"\0\0\x0d\1"): "no IDX file of bytes",
         b"": "no IDX file of bytes",
     }.items():
@@ -129,6 +132,18 @@ def test_arrays_of_numpy(tmp_path):
     np.savez(path, pictures=images)
     with pytest.raises(ValueError, match="lacks train_images, train_labels"):
         find.dataset(recipe(), str(path))
+    np.savez(path, train_images=images, train_labels=labels, test_images=images)
+    with pytest.raises(ValueError, match="has test_images, and no test_labels to them"):
+        find.dataset(recipe(), str(path))
+    np.savez_compressed(path, train_images=images, train_labels=labels)
+    torn, encrypted = bytearray(path.read_bytes()), bytearray(path.read_bytes())
+    torn[200:240] = bytes(40)
+    for entry in re.finditer(b"PK\x01\x02", encrypted):
+        encrypted[entry.start() + 8] |= 1
+    for content in (torn, encrypted):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read as arrays of NumPy"):
+            find.dataset(recipe(), str(path))
     path.write_bytes(b"PK\3\4 torn")
     with pytest.raises(ValueError, match="cannot be read as arrays of NumPy"):
         find.dataset(recipe(), str(path))
@@ -145,6 +160,13 @@ def pictures(tmp_path):
     (tmp_path / "red" / "3.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "red" / "7.png").write_bytes(b"")  # behind it comes a blue one
     return tmp_path
+
+
+def test_a_class_whose_name_is_no_text(pictures):
+    (pictures / "red").rename(pictures / os.fsdecode(b"r\xff$\\frac$"))
+    found = find.dataset(recipe(COLOUR), str(pictures))
+    assert found.names == ["blue", r"r\xff$\frac$"]
+    assert len(found.train.labels) + len(found.test.labels) == 16
 
 
 def test_a_folder_of_pictures(pictures):

@@ -67,6 +67,8 @@ def _held_back(found: dict[str, Any], share: float, where: str) -> dict[str, np.
 
 
 def _labels(found: dict[str, Any], name: str, where: str) -> np.ndarray:
+    if f"{name}_labels" not in found:
+        raise ValueError(f"{where} has {name}_images, and no {name}_labels to them.")
     labels = np.atleast_1d(found[f"{name}_labels"])
     if labels.dtype.kind not in "iu" or labels.size != len(labels):
         raise ValueError(f"{where} must have a whole number a picture in {name}_labels. It has {labels.shape} in {labels.dtype}.")
@@ -77,7 +79,7 @@ def _part(found: dict[str, Any], name: str, data: Data, where: str) -> Part:
     images, labels = np.asarray(found[f"{name}_images"]), _labels(found, name, where)
     if images.ndim == 3:
         images = images[..., None]
-    if images.ndim != 4 or images.dtype != np.uint8:
+    if images.ndim != 4 or images.dtype != np.uint8 or not all(images.shape[1:]):
         raise ValueError(f"{where} must have pictures (n, height, width, channels) in uint8. It has {images.shape} in {images.dtype}.")
     if len(images) != len(labels) or not len(images):
         raise ValueError(f"{where} must have as many labels as pictures, and some. It has {len(images)} and {len(labels)} to {name}.")

@@ -2,7 +2,9 @@
 
 import dataclasses
 import pathlib
+import struct
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,8 @@ def told(recipe: Recipe, where: str | None) -> Recipe:
     if set(recipe.data.mean) == {half}:  # the network wants -1 to 1
         data = dataclasses.replace(data, mean=(half,) * data.channels, deviation=(half,) * data.channels)
     pad = min(recipe.augmentation.pad, max(1, data.size // 8))
-    return dataclasses.replace(recipe, data=data, augmentation=dataclasses.replace(recipe.augmentation, pad=pad))
+    # What was published is of the recipe's own set.
+    return dataclasses.replace(recipe, data=data, augmentation=dataclasses.replace(recipe.augmentation, pad=pad), published="")
 
 
 def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
@@ -77,11 +80,11 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool) -> Dataset:
             raise ValueError(f"{said} cannot be read as arrays of NumPy: it is no archive as np.savez writes them.")
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-                return of_arrays(dict(file), data, said)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            if "Set " in str(error) or said in str(error):
-                raise
+                loaded = dict(file)
+        # An archive may be torn, encrypted, or packed in a way that is not known here.
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, struct.error) as error:
             raise ValueError(f"{said} cannot be read as arrays of NumPy ({error}).") from error
+        return of_arrays(loaded, data, said)
     if not path.is_dir():
         raise ValueError(
             f"--data {said} is no folder, no .npz file and no name: digits, fashion, cifar10, cifar100, tfds, tfds:NAME, tfds_folder:PATH."

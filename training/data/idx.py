@@ -2,6 +2,7 @@
 
 import gzip
 import pathlib
+import zlib
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def read(path: pathlib.Path) -> np.ndarray:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             found = file.read(MOST + 1)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read ({error}).") from error
     if len(found) < 4 or found[:3] != b"\0\0\x08" or len(found) < 4 + 4 * found[3] or len(found) > MOST:
         raise ValueError(f"{str(path)!r} is no IDX file of bytes.")

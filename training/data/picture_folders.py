@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_resnet_cli.picture_folders import folders_in, pictures_below, printable
 from training.data.dataset import Dataset, Part, split
 from training.data.pictures import Pictures
 from training.recipe import Augmentation, Data
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
 HELD_BACK = ("test", "val", "validation")
 
 
@@ -63,15 +63,15 @@ def check_classes(where: str, names: list[str], data: Data) -> None:
 
 
 def _listed(path: pathlib.Path) -> tuple[list[str], np.ndarray, list[str]]:
-    names = sorted(place.name for place in path.iterdir() if place.is_dir() and not place.name.startswith("."))
-    if len(names) < 2:
-        raise ValueError(f"{str(path)!r} must hold a folder of pictures for each of two classes or more; it has {len(names)}.")
+    places = folders_in(path)
+    if len(places) < 2:
+        raise ValueError(f"{str(path)!r} must hold a folder of pictures for each of two classes or more; it has {len(places)}.")
     paths: list[str] = []
     labels: list[int] = []
-    for number, name in enumerate(names):
-        found = sorted(str(place) for place in (path / name).rglob("*") if place.suffix.lower() in SUFFIXES and place.name[0] != ".")
+    for number, place in enumerate(places):
+        found = pictures_below(place)
         if len(found) < 2:
-            raise ValueError(f"The class {name!r} in {str(path)!r} needs two pictures or more. It has {len(found)}.")
+            raise ValueError(f"The class {place.name!r} in {str(path)!r} needs two pictures or more. It has {len(found)}.")
         paths += found
         labels += [number] * len(found)
-    return paths, np.asarray(labels, "int32"), names
+    return paths, np.asarray(labels, "int32"), [printable(place.name) for place in places]

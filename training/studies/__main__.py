@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> int:
     said = "; ".join(f"{name}: {what}" for name, what in STUDIES.items())
     parser = argparse.ArgumentParser(prog="python -m training.studies", description=said)
     parser.add_argument("study", nargs="?", help=", ".join(STUDIES))
-    parser.add_argument("--data", default="digits", help="as for `python -m training`")
+    parser.add_argument("--data", default="digits", help="digits, fashion, cifar10, cifar100, or files in the form of Fashion-MNIST's")
     parser.add_argument("--seeds", type=int, help="how many; else the study's own number")
     parser.add_argument("--epochs", type=int, help="else the study's own number")
     parser.add_argument("--depths", type=int, nargs="+", help="layers of the networks; else the study's own, for a laptop")

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from keras_resnet import learning, losses, metrics
+from keras_resnet_cli.picture_folders import SUFFIXES
 from training.data import made_up
-from training.data.picture_folders import SUFFIXES
 from training.data.stream import PairsAhead
 from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
