@@ -126,6 +126,21 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(kind, place, said, t
 
 
 @quick_on_torch
+def test_averages_move_once_a_step_of_the_optimizer(tmp_path, monkeypatch):
+    made = []
+
+    class Seen(learning.AveragedWeights):
+        def on_train_end(self, logs=None):
+            made.append(self)
+
+    monkeypatch.setattr(learning, "AveragedWeights", Seen)
+    wanted = ("steps=4", "epochs=3", "optimizer.accumulate=2", "optimizer.average=0.81")
+    assert go(tmp_path / "run", *(word for one in wanted for word in ("--set", one))) == 0
+    [averages] = made
+    assert (averages.batches, averages.updates) == (12, 6)
+    assert averages.momentum**averages.every == pytest.approx(0.81)
+
+
 def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
     assert go(tmp_path) == 1  # it exists
     folder = tmp_path / "run"
