@@ -16,6 +16,7 @@ AGREED_EVERY = 10  # batches between two times that processes ask each other whe
 
 # What the engines say of a process that is no more; each says it by exceptions of its own.
 LOST = re.compile(r"gloo|nccl|collective|connection (reset|closed|refused)|socket closed|heartbeat|coordination service", re.IGNORECASE)
+ENGINES = re.compile(r"(UNKNOWN|UNAVAILABLE|INTERNAL|ABORTED|CANCELLED|DEADLINE_EXCEEDED): ")  # how JAX begins, also a ValueError
 
 
 @contextlib.contextmanager
@@ -25,7 +26,7 @@ def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterato
         yield
     except Exception as error:
         own = isinstance(error, (ValueError, FloatingPointError, MemoryError, OSError)) and not isinstance(error, ConnectionError)
-        if own or replicas.processes == 1 or not LOST.search(str(error)):
+        if (own and not ENGINES.match(str(error))) or replicas.processes == 1 or not LOST.search(str(error)):
             raise
         raise Lost(
             f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "

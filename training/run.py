@@ -160,7 +160,7 @@ def _fit(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task, replica
         replicas.of_all(lambda: held.enter_context(run_folder.alone(folder)) if replicas.is_first else None)
         replicas.adopt(task.model)
         own = held.enter_context(distributed.place(replicas, folder))
-        facts = machine.facts() if replicas.is_first else {}
+        facts = machine.facts()  # on each, as all finish together
         averages, clock = trained(recipe, where, folder, own, task, replicas, verbose if replicas.is_first else 0)
         if not replicas.needed_to_finish:
             return {}

@@ -82,6 +82,10 @@ def test_an_error_that_another_process_is_the_reason_of(tmp_path):
     for said in ("Gloo AllGather failed: Read error", "Collective ops is aborted by: Socket closed", "NCCL communicator was aborted"):
         with pytest.raises(interrupted.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
             raise RuntimeError(said)
+    with pytest.raises(interrupted.Lost, match="python -m training resume"), distributed.while_all_live(Two(), tmp_path):
+        raise ValueError("UNKNOWN: Gloo AllGather failed: Read error: Connection reset by peer")
+    with pytest.raises(ValueError, match="collective"), distributed.while_all_live(Two(), tmp_path):
+        raise ValueError("No recipe 'collective'")
     with pytest.raises(RuntimeError, match="memory"), distributed.while_all_live(Two(), tmp_path):
         raise RuntimeError("out of memory")
     with pytest.raises(OSError, match="full"), distributed.while_all_live(Two(), tmp_path):
