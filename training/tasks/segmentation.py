@@ -81,11 +81,11 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
     repeats = -(-recipe.batch // len(images))  # so that there is a full batch
     settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
     batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
-    size = replicas.least_test_batch  # pictures differ in size, so that each replica has one by one
+    size = replicas.least_test_batch  # pictures differ in size
     settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
     validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
     loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
-    score = metrics.IoU(classes=data.classes)
+    score = metrics.IoU(classes=data.classes, ignore_index=255)
     several = isinstance(model.output, dict)
     compiling = learning.deep_supervision(model, loss, metrics=score) if several else dict(loss=loss, metrics=[score])
     return Task(
