@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import callbacks
+import keras_resnet
+from tests.quick import quick_on_torch
+from training import callbacks, recipes
 from training.__main__ import main
+from training.tasks import segmentation
 
 
 def written(folder, channels: int) -> None:
@@ -35,3 +38,32 @@ def test_a_folder_of_pictures_of_many_sizes(channels, words, tmp_path):
         assert 0 <= row["val_out_iou"] <= 1
     network = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert network.predict(np.zeros((1, 50, 41, channels)), verbose=0).shape == (1, 50, 41, 2)
+
+
+@quick_on_torch
+def test_nnunets_plan():
+    """Eight stages make 4 x 4 pixels of its patch, and a batch of those is twelve."""
+    recipe = recipes.recipe("segmentation_nnunet2d")
+    assert (recipe.data.size, recipe.batch, recipe.network.name) == (512, 12, "nnunet2d_deep")
+    network = keras_resnet.create_model(recipe.network.name, classes=2, input_shape=(512, 512, 1))
+    assert sum(layer.name.startswith("stage") for layer in network.layers) == 8
+    assert network.get_layer("stage8").output.shape[1:3] == (4, 4)
+
+
+@quick_on_torch
+def test_nnunets_changes():
+    """Of a picture that is as wide as it says, and smaller than the patch: background around it, what does not count stays so."""
+    data = recipes.quick(recipes.recipe("segmentation_nnunet2d")).data
+    change, rng = segmentation.Changed(data), np.random.default_rng(0)
+    image = (127.5 + 60 * rng.normal(size=(16, 16, 1))).clip(0, 255).astype("uint8")
+    mask = np.ones((16, 16), "uint8")
+    mask[:4] = 255
+    pairs = [change(image, mask, seed=seed) for seed in range(200)]
+    for new, labels in pairs:
+        assert set(np.unique(labels)) <= {0, 1, 255}
+        assert (labels == 0).sum() > 100
+        assert new.std() < 1.25 * 1.25
+    plain = change.normalized(image).astype("float32")
+    kept = np.mean([set(np.unique(new[labels != 0])) <= set(np.unique(plain)) for new, labels in pairs])
+    # What changes no value: none of scale, rotation, noise, brightness, contrast and the gammas, and of one channel half of the others.
+    assert kept == pytest.approx(0.8 * 0.8 * 0.9 * 0.9 * 0.875 * 0.85 * 0.85 * 0.9 * 0.7, abs=0.08)

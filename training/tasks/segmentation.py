@@ -13,25 +13,43 @@ from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
 from training.tasks import Task
 
+CHANCES = {
+    "scale": 0.2,
+    "rotation": 0.2,
+    "blur": 0.2,
+    "low_resolution": 0.25,
+    "inverted_gamma": 0.1,
+    "gamma": 0.3,
+    "contrast": 0.15,
+    "brightness": 0.15,
+    "noise": 0.1,
+}
+
 
 class Changed:
-    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled, mirrored, blurred, brightened."""
+    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled and mirrored, and its values changed."""
 
     def __init__(self, data: Data):
         self.mean, self.deviation = np.array(data.mean, "float32"), np.array(data.deviation, "float32")
-        # Angles, ranges and chances are those of its plan for slices; its noise is a variance up to 0.1.
+        # Angles, ranges and chances are those of its plan for slices. What it scales by is the patch, not what is seen in it.
         self.augment = learning.PairAugmentation(
             crop=data.size,
             foreground=0.33,
             flip=True,
-            scale=(0.7, 1.4),
+            scale=(1 / 1.4, 1 / 0.7),
             rotation=180.0,
-            brightness=0.25,
+            brightness=(0.75, 1.25),
             contrast=0.25,
             gamma=(0.7, 1.5),
-            noise=0.1,
-            blur=1.0,
-            chance={"scale": 0.2, "rotation": 0.2, "noise": 0.1, "blur": 0.2, "brightness": 0.15, "contrast": 0.15, "gamma": 0.3},
+            noise=(0.0, 0.1),  # standard deviations; its code passes what it calls a variance as such
+            blur=(0.5, 1.0),
+            low_resolution=(0.5, 1.0),
+            inverted_gamma=(0.7, 1.5),
+            keep_statistics=True,
+            per_channel=True,
+            channel_chance=0.5,
+            chance=CHANCES,
+            outside_label=0,
         )
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, seed: Any = 0) -> tuple[np.ndarray, np.ndarray]:
