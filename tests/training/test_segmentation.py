@@ -9,6 +9,7 @@ import keras_resnet
 from tests.quick import quick_on_torch
 from training import callbacks, recipes
 from training.__main__ import main
+from training.recipe import Data
 from training.tasks import segmentation
 
 
@@ -38,6 +39,22 @@ def test_a_folder_of_pictures_of_many_sizes(channels, words, tmp_path):
         assert 0 <= row["val_out_iou"] <= 1
     network = keras.models.load_model(tmp_path / "run" / "model.keras")
     assert network.predict(np.zeros((1, 50, 41, channels)), verbose=0).shape == (1, 50, 41, 2)
+
+
+@quick_on_torch
+def test_pictures_that_are_not_the_recipes(tmp_path, capsys):
+    written(tmp_path / "colours", 3)
+    written(tmp_path / "grey", 1)
+    words = ["segmentation_nnunet2d", "--quick", "--out", str(tmp_path / "run"), "--data"]
+    assert main([*words, str(tmp_path / "colours")]) == 1
+    assert "`data.channels` is 1, and there is a picture of 3. Pass --set data.channels=3" in capsys.readouterr().err
+    for path in (tmp_path / "grey" / "masks").iterdir():
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 7)).save(path)
+    assert main([*words, str(tmp_path / "grey")]) == 1
+    assert "labels from 0 to 1, and 255 where pixels do not count. Received: [7]" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    change = segmentation.Changed(Data("masks", channels=3, mean=(1.0, 2.0, 3.0), deviation=(1.0, 1.0, 1.0)))
+    assert change.normalized(np.full((1, 1, 1), 5, "uint8")).tolist() == [[[4, 3, 2]]]
 
 
 @quick_on_torch

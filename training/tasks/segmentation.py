@@ -56,7 +56,12 @@ class Changed:
         return self.augment(self.normalized(image), mask, seed=seed)
 
     def normalized(self, image: np.ndarray, mask: Any = None, seed: Any = 0) -> Any:
-        """The picture as the network sees it, with its mask if one is passed."""
+        """The picture as the network sees it, with its mask if one is passed; a grey one has the same in each channel."""
+        if image.shape[-1] not in (1, len(self.mean)):
+            raise ValueError(
+                f"`data.channels` is {len(self.mean)}, and there is a picture of {image.shape[-1]}. Pass --set data.channels="
+                f"{image.shape[-1]}, and as many numbers by data.mean and data.deviation."
+            )
         values = (image.astype("float32") - self.mean) / self.deviation
         return values if mask is None else (values, mask)
 
@@ -102,6 +107,7 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
     size = replicas.least_test_batch  # pictures differ in size
     settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
     validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
+    _ = batches[0], validation[0]  # what does not fit is refused before anything is written
     loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
     score = metrics.IoU(classes=data.classes, ignore_index=255)
     several = isinstance(model.output, dict)
