@@ -62,6 +62,15 @@ def taken(pairs: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
         yield batch
 
 
+def of_any_size(batches: Any) -> Any:
+    """A `PyDataset` as `fit` takes it where its pictures differ in size."""
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    from keras_resnet.backend import tensorflow_batches
+
+    return tensorflow_batches.of_any_size(batches)
+
+
 @functools.cache
 def _cuda() -> Any:
     """Keras's device, if that is PyTorch's CUDA: of the thread that asks first, which is that of the training."""

@@ -104,9 +104,9 @@ class Engine:
         """Whether a set of that many is tested on in parts."""
         return count % self.count == 0 and batch % self.count == 0
 
-    def testing(self, batches: Any, size: int, rest: int) -> Any:
-        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
-        if not self.divides(rest, size):
+    def testing(self, batches: Any, size: int, count: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `count` are the examples of all."""
+        if not self.divides(count, size):
             self.undivided.add(batches)
         return batches
 

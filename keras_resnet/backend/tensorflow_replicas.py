@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_resnet.backend import replicas
 from keras_resnet.backend.replica_seeds import seeds_apart
+from keras_resnet.backend.tensorflow_batches import signature
 from keras_resnet.backend.tensorflow_replicas_gradients import of_all_replicas
 
 
@@ -58,6 +59,8 @@ class Engine:
 
     finishes_together = False
 
+    least_test_batch = 1
+
     def __init__(self, timeout: float, devices: list | None = None):
         self.rank, self.processes = 0, 1
         if os.environ.get("TF_CONFIG"):
@@ -69,7 +72,6 @@ class Engine:
             self.strategy = tf.distribute.MirroredStrategy(devices)
         self.count = int(self.strategy.num_replicas_in_sync)
         self.local = self.count // self.processes
-        self.least_test_batch = self.count
         self.metrics: dict[str, Any] = {}
         self.seeds_alike = seeds_apart(_number)
 
@@ -144,22 +146,28 @@ class Engine:
         batches = iter(batches)
         first = next(batches)
         self._build(first)
-        return self._distributed(lambda: itertools.chain([first], batches), first)
+        return self._distributed(lambda: itertools.chain([first], batches), signature(first))
 
     def divides(self, count: int, batch: int) -> bool:
-        """Whether a set of that many is tested on in parts: here parts may differ."""
-        return True
+        """Whether a set of that many is tested on in parts: here parts may differ, but none be empty."""
+        return min(count, batch) >= self.count
 
-    def testing(self, batches: Any, size: int, rest: int) -> Any:
-        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full.
+    def testing(self, batches: Any, size: int, count: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `count` are the examples of all.
 
-        Where these are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
+        Where those of the last one are fewer than replicas, the last two batches are one: of an empty part the loss would be no number.
         """
-        merge = 0 < rest < self.count
+        any_size = getattr(batches, "any_size", False)
+        whole = not self.divides(count, size)
+        if any_size and not whole:
+            raise ValueError(
+                f"Of pictures of several sizes each of the {self.count} replicas tests on all, one by one. "
+                f"Pass batches of {self.least_test_batch}. Received: batches of {size}."
+            )
         self._build(batches[0])  # a test may be what a model does first
         last = len(batches) - 1
         # A process that has nothing of the last batch does not have it at all.
-        merged = merge and last > 0 and len(_rows(batches[last])) < len(_rows(batches[0]))
+        merged = not whole and 0 < count % size < self.count and last > 0 and len(_rows(batches[last])) < len(_rows(batches[0]))
 
         def all_of_them() -> Any:
             for i in range(last - 1 if merged else last):
@@ -170,20 +178,21 @@ class Engine:
             else:
                 yield batches[last]
 
-        return self._distributed(all_of_them, batches[0], last if merged else last + 1)
+        return self._distributed(all_of_them, signature(batches[0], any_size), last if merged else last + 1, whole)
 
-    def _distributed(self, batches: Callable, like: Any, count: int | None = None) -> Any:
-        signature = keras.tree.map_structure(lambda one: tf.TensorSpec((None, *one.shape[1:]), tf.as_dtype(one.dtype)), tuple(like))
+    def _distributed(self, batches: Callable, of: Any, count: int | None = None, whole: bool = False) -> Any:
+        """What each replica of this process gets, one after the other: its part of each batch, or each as a `whole`."""
 
         def parts() -> Any:
             for batch in batches():
-                split = [np.array_split(np.asarray(one), self.local) for one in batch]
+                arrays = [np.asarray(one) for one in batch]
+                split = [[one] * self.local if whole else np.array_split(one, self.local) for one in arrays]
                 yield from zip(*split, strict=True)
 
         def local(context: Any) -> Any:
             options = tf.data.Options()
             options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-            made = tf.data.Dataset.from_generator(parts, output_signature=signature)
+            made = tf.data.Dataset.from_generator(parts, output_signature=of)
             return made.with_options(options)
 
         made = self.strategy.distribute_datasets_from_function(local)

@@ -123,8 +123,8 @@ class Engine:
         """Whether a set of that many is tested on in parts: here parts may differ, and one be empty."""
         return True
 
-    def testing(self, batches: Any, size: int, rest: int) -> Any:
-        """Batches of `size` as `fit` takes them for `validation_data`; `rest` are the examples of the last one that is not full."""
+    def testing(self, batches: Any, size: int, count: int) -> Any:
+        """Batches of `size` as `fit` takes them for `validation_data`; `count` are the examples of all."""
         return batches
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from keras_resnet.backend import feeding
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_flag
 from keras_resnet.learning.batches import Batches
@@ -175,8 +176,9 @@ class Replicas:
         if self._engine is None:
             return batches
         if isinstance(batches, keras.utils.PyDataset):
-            size, rest = _sizes(batches)
+            size, count = _sizes(batches)
             self.check_batch(size)
+            rest = count % size
             if rest and not getattr(getattr(batches, "sampler", None), "drop_remainder", False):
                 raise ValueError(
                     f"The last batch of {rest} examples would leave parts of other sizes to the {self.count} replicas. "
@@ -202,13 +204,15 @@ class Replicas:
 
     @property
     def least_test_batch(self) -> int:
-        """Of how many pictures a batch to test on has at least one for each that is given a part of it."""
+        """How many pictures a batch to test on has at least: on PyTorch one for each replica. Those of a batch of so many may differ in
+        size."""
         return 1 if self._engine is None else self._engine.least_test_batch
 
     def part_to_test(self, count: int, batch: int) -> tuple[int, int]:
         """Which part of every batch of a set this process tests on, for `Batches(part=...)`.
 
-        JAX divides no batch with a rest: there each process and device tests on the whole of a set that does not divide.
+        JAX divides no batch with a rest, and TensorFlow none of fewer examples than replicas: there each process and device tests on the
+        whole of a set that does not divide.
 
         Args:
             count: examples of the whole set.
@@ -227,11 +231,20 @@ class Replicas:
     def testing(self, batches: Any) -> Any:
         """What `fit` takes as `validation_data`; the metrics are then those of the whole set on every process.
 
+        Also for one replica, where the pictures of `Pairs` differ in size: from those alone `fit` would learn on TensorFlow that all have
+        the sizes of the first two.
+
         Args:
-            batches: `Batches` or `Pairs`, unshuffled, of the part `part_to_test` gives.
+            batches: `Batches` or `Pairs`, unshuffled, of the part `part_to_test` gives. Where pictures differ in size, batches of
+                `least_test_batch`.
+
+        Raises:
+            ValueError: on TensorFlow's replicas, at larger batches of pictures that differ in size.
         """
-        if self._engine is None or batches is None:
-            return batches
+        if batches is None:
+            return None
+        if self._engine is None:
+            return feeding.of_any_size(batches) if getattr(batches, "any_size", False) else batches
         return self._engine.testing(batches, *_sizes(batches))
 
     def close(self) -> None:
@@ -243,12 +256,12 @@ class Replicas:
 
 
 def _sizes(batches: Any) -> tuple[int, int]:
-    """Examples in a batch of all parts, and in the last one, if that is not full."""
+    """Examples in a batch of all parts, and in all batches."""
     if isinstance(batches, Batches):
         count, size = batches.sampler.count, batches.sampler.batch_size
     else:
         count, size = len(batches.images) * batches.repeats, batches.batch_size
-    return size, count % size
+    return size, count
 
 
 def _each(batches: Any) -> Any:

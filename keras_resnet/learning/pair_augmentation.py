@@ -1,4 +1,4 @@
-"""Augmentation of a picture together with its mask; which pixels it takes is worked out in `pair_geometry`."""
+"""Augmentation of a picture together with its mask; which pixels it takes is worked out in `pair_geometry`, colours in `pair_colours`."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from keras_resnet.layers.configured import check_count, check_number, is_count
-from keras_resnet.learning.pair_geometry import blurred, coordinates, displacement, linear, nearest, outside, turned
+from keras_resnet.learning.pair_colours import Colours, check_span
+from keras_resnet.learning.pair_geometry import coordinates, displacement, linear, nearest, outside, turned
 from keras_resnet.learning.pair_shapes import check_fits, check_pair, generator
 from keras_resnet.vision.host_arrays import as_host_array
 
-CHANCES = ("scale", "rotation", "elastic", "brightness", "contrast", "gamma", "noise", "blur")
+WHERE_ASKED = ("low_resolution", "inverted_gamma")  # the others draw whether they are asked for or not
+CHANCES = ("scale", "rotation", "elastic", "brightness", "contrast", "gamma", "noise", "blur", *WHERE_ASKED)
 
 
 class PairAugmentation:
@@ -29,7 +31,8 @@ class PairAugmentation:
     have to be set again. `Pairs` calls it itself.
 
     Scale, rotation and elastic deformation are one step: the picture is read once, linearly, the mask at the nearest pixel. Then crop and
-    flips, then the colours. Masks keep their type and get no labels but `ignore_label`, where there is no picture.
+    flips, then the colours: blur, low resolution, inverted gamma, gamma, contrast, brightness and noise, in this order. Masks keep their
+    type and get no labels but `outside_label`, where there is no picture.
 
     Args:
         crop: sides of what comes out, in pixels; an integer for all axes; `None` for the picture's own.
@@ -42,15 +45,23 @@ class PairAugmentation:
         elastic: standard deviation in pixels of random displacements, with a cubic spline between them. Up to a tenth of
             `elastic_spacing` nothing folds over.
         elastic_spacing: pixels from one displacement to the next.
-        brightness: largest change, as part of the range of values.
+        brightness: largest change, as part of the range of values; or least and largest factor of the values.
         contrast: largest change of the factor about each channel's mean.
         gamma: least and largest exponent of the values between the ends of their range.
-        noise: largest standard deviation of normal noise, as part of the range of values.
-        blur: largest standard deviation in pixels of a Gaussian kernel.
-        chance: how often each of these from `scale` on happens: a number for all, or numbers by name; 0.5 for names left out.
-        ignore_label: label of pixels that come from outside the picture.
+        noise: largest standard deviation of normal noise, as part of the range of values; or the least and the largest, in the unit of
+            the values.
+        blur: largest standard deviation in pixels of a Gaussian kernel; or the least and the largest.
+        low_resolution: least and largest part, up to 1, of the pixels of each side that the picture is read at, and enlarged from again.
+        inverted_gamma: as gamma, of the values counted down from the upper end of their range.
+        keep_statistics: whether contrast cuts values at each channel's ends, and a gamma gives the mean and the standard deviation back.
+        per_channel: whether each channel has its own numbers of all these but noise, and gamma the range of values that this has by then.
+        channel_chance: with that, how often blur and low resolution then happen to a channel.
+        chance: how often each of these from `scale` to `inverted_gamma` happens: a number for all, or numbers by name; 0.5 for names left
+            out.
+        ignore_label: label of pixels that do not count.
+        outside_label: label of pixels that come from outside the picture; `None` for `ignore_label`.
         background: the label that is no foreground.
-        fill: value of such pixels in the image.
+        fill: value of pixels from outside in the image.
 
     The range of values is 0 to 255 for uint8, else that of the picture itself. Pictures keep their type; whole numbers are rounded.
 
@@ -74,13 +85,19 @@ class PairAugmentation:
         rotation: float | Sequence[float] = 0.0,
         elastic: float = 0.0,
         elastic_spacing: int = 64,
-        brightness: float = 0.0,
+        brightness: float | Sequence[float] = 0.0,
         contrast: float = 0.0,
         gamma: Sequence[float] | None = None,
-        noise: float = 0.0,
-        blur: float = 0.0,
+        noise: float | Sequence[float] = 0.0,
+        blur: float | Sequence[float] = 0.0,
+        low_resolution: Sequence[float] | None = None,
+        inverted_gamma: Sequence[float] | None = None,
+        keep_statistics: bool = False,
+        per_channel: bool = False,
+        channel_chance: float = 1.0,
         chance: float | Mapping[str, float] = 0.5,
         ignore_label: int = 255,
+        outside_label: int | None = None,
         background: int = 0,
         fill: float = 0.0,
     ):
@@ -89,20 +106,17 @@ class PairAugmentation:
         if not isinstance(flip, (bool, np.bool_)):
             axes = isinstance(flip, (tuple, list)) and set(flip) <= {0, 1, 2} and len(set(flip)) == len(flip)
             _check_sequence("flip", flip, (0, 1, 2, 3), axes)
-        for name, pair in (("scale", scale), ("gamma", gamma)):
-            if pair is not None:
-                numbers = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(_is_number, pair)) and 0 < pair[0] <= pair[1]
-                _check_sequence(name, pair, (2,), numbers)
+        check_span("scale", scale)
         for angle in rotation if isinstance(rotation, (tuple, list)) else (rotation,):
             check_number("rotation", angle, 0)
         if isinstance(rotation, (tuple, list)):
             _check_sequence("rotation", rotation, (3,), True)
         check_count("elastic_spacing", elastic_spacing)
-        for name, value in (("elastic", elastic), ("brightness", brightness), ("noise", noise), ("blur", blur)):
-            check_number(name, value, 0)
-        check_number("contrast", contrast, 0, 1)
+        check_number("elastic", elastic, 0)
         check_number("fill", fill)
-        for name, label in (("ignore_label", ignore_label), ("background", background)):
+        self.outside_name = "ignore_label" if outside_label is None else "outside_label"
+        self.outside_label = ignore_label if outside_label is None else outside_label
+        for name, label in (("ignore_label", ignore_label), (self.outside_name, self.outside_label), ("background", background)):
             if isinstance(label, bool) or not hasattr(label, "__index__"):
                 raise ValueError(f"`{name}` must be an integer. Received: {name}={label!r}.")
         chances = dict(chance) if isinstance(chance, Mapping) else dict.fromkeys(CHANCES, chance)
@@ -113,7 +127,9 @@ class PairAugmentation:
         self.crop, self.foreground = crop, foreground
         self.flip = bool(flip) if isinstance(flip, np.bool_) else flip
         self.scale, self.rotation, self.elastic, self.elastic_spacing = scale, rotation, elastic, int(elastic_spacing)
-        self.brightness, self.contrast, self.gamma, self.noise, self.blur = brightness, contrast, gamma, noise, blur
+        self.colours = Colours(
+            brightness, contrast, gamma, noise, blur, low_resolution, inverted_gamma, keep_statistics, per_channel, channel_chance
+        )
         self.chances = {name: float(chances.get(name, 0.5)) for name in CHANCES}
         self.ignore_label, self.background, self.fill = int(ignore_label), int(background), float(fill)
 
@@ -141,6 +157,8 @@ class PairAugmentation:
         return sizes
 
     def _happens(self, random: np.random.Generator, name: str, strength: Any) -> bool:
+        if strength is None and name in WHERE_ASKED:
+            return False
         return bool(random.random() < self.chances[name] and strength is not None and np.any(strength))
 
     def _moved(
@@ -170,7 +188,7 @@ class PairAugmentation:
             start = pixel - matrix @ (there - middle) - middle if lost else free
             start = np.rint(start).astype(int) if still else start
         if (still and ((start < 0) | (start + sizes > own)).any()) or not still:
-            check_fits(self.ignore_label, mask)
+            check_fits(self.outside_name, self.outside_label, mask)
         if still:
             return *self._cropped(image, mask, start, sizes), wanted
         places = coordinates(sizes, start + middle, matrix)
@@ -178,7 +196,7 @@ class PairAugmentation:
             places = [place + shift for place, shift in zip(places, displacement(random, sizes, self.elastic, self.elastic_spacing))]
         away = outside(own.tolist(), places)
         image, mask = linear(image, places), nearest(mask, places)
-        image[away], mask[away] = self.fill, self.ignore_label
+        image[away], mask[away] = self.fill, self.outside_label
         return image, mask, wanted
 
     def _foreground_pixel(self, random: np.random.Generator, mask: np.ndarray) -> np.ndarray | None:
@@ -190,38 +208,22 @@ class PairAugmentation:
         return np.array(np.unravel_index(int(random.choice(found)), mask.shape))
 
     def _cropped(self, image: np.ndarray, mask: np.ndarray, start: np.ndarray, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels as they are, with `fill` and `ignore_label` where there are none."""
+        """Pixels as they are, with `fill` and `outside_label` where there are none."""
         source = tuple(slice(max(0, at), max(0, at + size)) for at, size in zip(start, sizes, strict=True))
         margins = [(max(0, -at), max(0, at + size - have)) for at, size, have in zip(start.tolist(), sizes, image.shape, strict=False)]
         image, mask = image[source], mask[source]
         if any(map(any, margins)):
             image = np.pad(image, [*margins, (0, 0)], constant_values=_as_type(np.array(self.fill), image.dtype))
-            mask = np.pad(mask, margins + [(0, 0)] * (mask.ndim - len(sizes)), constant_values=self.ignore_label)
+            mask = np.pad(mask, margins + [(0, 0)] * (mask.ndim - len(sizes)), constant_values=self.outside_label)
         return image, mask
 
     def _recoloured(self, random: np.random.Generator, image: np.ndarray, wanted: np.dtype) -> np.ndarray:
-        chosen = [name for name in CHANCES[3:] if self._happens(random, name, getattr(self, name))]
+        chosen = [name for name in CHANCES[3:] if self._happens(random, name, getattr(self.colours, name))]
         if chosen:
             x = np.array(image, "float32", order="C")
             low, high = (0.0, 255.0) if wanted == np.uint8 else (float(x.min()), float(x.max()))
-            image = self._coloured(random, x, low, high, chosen)
+            image = self.colours.changed(random, x, low, high, chosen)
         return _as_type(image, wanted)
-
-    def _coloured(self, random: np.random.Generator, x: np.ndarray, low: float, high: float, chosen: list[str]) -> np.ndarray:
-        size = np.float32(high - low)
-        if "blur" in chosen:
-            deviation = float(random.uniform(0, self.blur))
-            x = blurred(x, deviation) if deviation > 0.1 else x  # a kernel of less is one pixel
-        if "gamma" in chosen and size > 0:
-            x = np.clip((x - low) / size, 0, 1) ** np.float32(random.uniform(*self.gamma)) * size + low  # type: ignore
-        if "contrast" in chosen:
-            mean = x.mean(axis=tuple(range(x.ndim - 1)), keepdims=True)
-            x = (x - mean) * np.float32(1 + random.uniform(-self.contrast, self.contrast)) + mean
-        if "brightness" in chosen:
-            x = x + np.float32(random.uniform(-self.brightness, self.brightness)) * size
-        if "noise" in chosen:
-            x = x + random.standard_normal(x.shape, "float32") * (np.float32(random.uniform(0, self.noise)) * size)
-        return x
 
 
 def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -232,18 +234,12 @@ def _as_type(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return np.array(values, dtype, order="C")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _check_sequence(name: str, value: Any, lengths: tuple[int, ...], right: bool) -> None:
     """Raises unless `value` is a tuple or list of one of these lengths, and `right`."""
     if not isinstance(value, (tuple, list)) or len(value) not in lengths or not right:
         meaning = {
             "crop": "an integer of at least 1, two or three of them, or None",
             "flip": "True, False, or different axes of 0, 1 and 2",
-            "scale": "None, or two numbers above 0, the smaller one first",
-            "gamma": "None, or two numbers above 0, the smaller one first",
             "rotation": "a number of degrees from 0, or for volumes three of them",
         }[name]
         raise ValueError(f"`{name}` must be {meaning}. Received: {name}={value!r}.")

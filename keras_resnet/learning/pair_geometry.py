@@ -107,3 +107,11 @@ def blurred(image: np.ndarray, deviation: float) -> np.ndarray:
         for shift, weight in enumerate(kernel):
             image += weight * padded[(slice(None),) * axis + (slice(shift, shift + size),)]
     return image
+
+
+def coarsened(image: np.ndarray, factor: float) -> np.ndarray:
+    """A float picture read at the nearest pixels of a grid with `factor` times as many along each axis, and linearly between those."""
+    sizes = np.array(image.shape[:-1])
+    few = np.maximum(1, np.rint(sizes * factor)).astype(int)
+    small = nearest(image, coordinates(few.tolist(), (sizes - 1) / 2, np.diag(sizes / few)))
+    return linear(small, coordinates(image.shape[:-1], (few - 1) / 2, np.diag(few / sizes)))

@@ -40,12 +40,13 @@ def check_ignored(ignore_label: Any) -> None:
         raise ValueError(f"`ignore_label` must be an integer. Received: ignore_label={ignore_label!r}.")
 
 
-def check_fits(ignore_label: int, mask: np.ndarray) -> None:
-    """Raises if the mask's type cannot hold the label of pixels that do not count."""
-    if mask.dtype.kind == "b" or not np.iinfo(mask.dtype).min <= ignore_label <= np.iinfo(mask.dtype).max:
+def check_fits(name: str, label: int, mask: np.ndarray) -> None:
+    """Raises if the mask's type cannot hold the label that the option `name` gives to pixels outside the picture."""
+    least, most = (0, 1) if mask.dtype.kind == "b" else (np.iinfo(mask.dtype).min, np.iinfo(mask.dtype).max)
+    if not least <= label <= most:
         raise ValueError(
-            "`ignore_label` must fit into the mask's type, since pixels outside the picture get it. "
-            f"Received: ignore_label={ignore_label}, mask of {mask.dtype}; pass mask.astype('uint8') or another label."
+            f"`{name}` must fit into the mask's type, since pixels outside the picture get it. "
+            f"Received: {name}={label}, mask of {mask.dtype}; pass mask.astype('uint8') or another label."
         )
 
 

@@ -33,7 +33,8 @@ class Pairs(CountedEpochs):
         images: pictures, `(height, width, channels)`, volumes, or paths of pictures: a list, or an array of equal ones.
         masks: as many masks with whole labels, `(height, width)` or `(height, width, 1)`, or paths of pictures of one channel, grey or
             with a palette, whose indices are the labels. `True` of boolean masks and of black-and-white files is 1.
-        augment: function of an image, a mask and `seed=`, such as a `PairAugmentation`; with a crop pictures may differ in size.
+        augment: function of an image, a mask and `seed=`, such as a `PairAugmentation`; with a crop pictures may differ in size; without
+            one in batches of one picture, which TensorFlow takes from `distribute().testing(pairs)`.
         batch_size: pairs in a batch; the last one may have fewer.
         mix: function of a batch of images, its masks and `seed=`, such as `cut_mix`, or `functools.partial(mix_up, classes=3)`.
         repeats: how often an epoch comes by each picture, each time with another augmentation.
@@ -87,10 +88,13 @@ class Pairs(CountedEpochs):
         self.images, self.masks, self.augment, self.mix = images, masks, augment, mix
         self.batch_size, self.repeats, self.shuffle = operator.index(batch_size), operator.index(repeats), bool(shuffle)
         self.seed, self.classes, self.ignore_label, self.epoch = seed, classes, ignore_label, 0
+        shapes = set()
         for i in range(len(images)):
             sizes = [_sizes(values[i], name, i) for name, values in (("images", images), ("masks", masks))]
-            if None not in sizes and sizes[0][:2] != sizes[1][:2]:  # type: ignore[index]
+            if sizes[0][:2] != sizes[1][:2]:
                 raise ValueError(f"A mask must have the sizes of its image. Received: image {sizes[0]}, mask {sizes[1]}{self._where(i)}.")
+            shapes.add(sizes[0][: max(2, len(sizes[0]) - 1)])
+        self.any_size = len(shapes) > 1 and getattr(augment, "crop", None) is None  # whether batches may differ in size
         self._order = self._shuffled()
 
     def __len__(self) -> int:
@@ -147,7 +151,7 @@ class Pairs(CountedEpochs):
         return f" of pair {i}" + (f" ({', '.join(files)})" if files else "")
 
 
-def _sizes(value: Any, name: str, i: int) -> tuple[int, ...] | None:
+def _sizes(value: Any, name: str, i: int) -> tuple[int, ...]:
     """The shape of an array, or height and width in the header of a file."""
     if hasattr(value, "shape"):
         return tuple(value.shape)

@@ -46,3 +46,20 @@ def test_methods_differ_and_an_unknown_one_is_refused():
     assert (found["aligned"][:, [0, 0, -1, -1], [0, -1, 0, -1]] == x[:, [0, 0, -1, -1], [0, -1, 0, -1]]).all()  # corners stay corners
     with pytest.raises(ValueError, match="`method`"):
         layers.UpsampleTo("area")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="elsewhere sizes are known where maps are made")
+@pytest.mark.parametrize("method", ["bilinear", "aligned", "nearest"])
+@pytest.mark.parametrize("form", ["channels_last", "channels_first"])
+def test_sizes_that_are_open_while_it_is_traced(method, form):
+    import tensorflow as tf
+
+    axes = (1, 2) if form == "channels_last" else (2, 3)
+
+    def enlarged(x):
+        return backend.upsample(x, tuple(keras.ops.shape(x)[axis] * 2 for axis in axes), method, form)
+
+    traced = tf.function(enlarged, input_signature=[tf.TensorSpec((None,) * 4)])
+    for shape in ((2, 5, 7, 3), (1, 4, 3, 6)):
+        x = normal(*shape)
+        assert tolerances.difference(as_numpy(traced(x)), as_numpy(enlarged(tf.constant(x)))) < tolerances.OPERATION["float32"]

@@ -22,6 +22,8 @@ FULL = dict(
     gamma=(0.7, 1.5),
     noise=0.1,
     blur=1.0,
+    low_resolution=(0.5, 1.0),
+    inverted_gamma=(0.7, 1.5),
     chance=1,
 )
 GEOMETRY = [

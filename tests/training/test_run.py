@@ -19,7 +19,7 @@ from training.data.find import dataset
 
 QUICK = ["--quick", "--set", "network.settings.depths=1,1,1", "--set", "batch=4", "--set", "data.size=8", "--set", "data.test_size=8"]
 FIRST = {recipe.network.name: name for name, recipe in reversed(recipes.RECIPES.items())}  # the first with each network
-FEW = {"resnet20", "preresnet110", "densenetbc100_k12", "resnetv2_50x1_bit", "nnunet2d", "ddpm_cifar10"}
+FEW = {"resnet20", "preresnet110", "densenetbc100_k12", "resnetv2_50x1_bit", "nnunet2d_deep", "ddpm_cifar10"}
 CHOSEN = {FIRST[network] for network in FEW} | {
     "cifar100_wrn28_10",
     "fashion_resnet18",

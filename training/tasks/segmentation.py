@@ -13,32 +13,55 @@ from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
 from training.tasks import Task
 
+CHANCES = {
+    "scale": 0.2,
+    "rotation": 0.2,
+    "blur": 0.2,
+    "low_resolution": 0.25,
+    "inverted_gamma": 0.1,
+    "gamma": 0.3,
+    "contrast": 0.15,
+    "brightness": 0.15,
+    "noise": 0.1,
+}
+
 
 class Changed:
-    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled, mirrored, blurred, brightened."""
+    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled and mirrored, and its values changed."""
 
     def __init__(self, data: Data):
         self.mean, self.deviation = np.array(data.mean, "float32"), np.array(data.deviation, "float32")
-        # Angles, ranges and chances are those of its plan for slices; its noise is a variance up to 0.1.
+        # Angles, ranges and chances are those of its plan for slices. What it scales by is the patch, not what is seen in it.
         self.augment = learning.PairAugmentation(
             crop=data.size,
             foreground=0.33,
             flip=True,
-            scale=(0.7, 1.4),
+            scale=(1 / 1.4, 1 / 0.7),
             rotation=180.0,
-            brightness=0.25,
+            brightness=(0.75, 1.25),
             contrast=0.25,
             gamma=(0.7, 1.5),
-            noise=0.1,
-            blur=1.0,
-            chance={"scale": 0.2, "rotation": 0.2, "noise": 0.1, "blur": 0.2, "brightness": 0.15, "contrast": 0.15, "gamma": 0.3},
+            noise=(0.0, 0.1),  # standard deviations; its code passes what it calls a variance as such
+            blur=(0.5, 1.0),
+            low_resolution=(0.5, 1.0),
+            inverted_gamma=(0.7, 1.5),
+            keep_statistics=True,
+            per_channel=True,
+            channel_chance=0.5,
+            chance=CHANCES,
+            outside_label=0,
         )
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, seed: Any = 0) -> tuple[np.ndarray, np.ndarray]:
         return self.augment(self.normalized(image), mask, seed=seed)
 
     def normalized(self, image: np.ndarray, mask: Any = None, seed: Any = 0) -> Any:
-        """The picture as the network sees it, with its mask if one is passed."""
+        """The picture as the network sees it, with its mask if one is passed; a grey one has the same in each channel."""
+        if image.shape[-1] not in (1, len(self.mean)):
+            raise ValueError(
+                f"`data.channels` is {len(self.mean)}, and there is a picture of {image.shape[-1]}. Pass --set data.channels="
+                f"{image.shape[-1]}, and as many numbers by data.mean and data.deviation."
+            )
         values = (image.astype("float32") - self.mean) / self.deviation
         return values if mask is None else (values, mask)
 
@@ -81,11 +104,12 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
     repeats = -(-recipe.batch // len(images))  # so that there is a full batch
     settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
     batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
-    size = replicas.least_test_batch  # pictures differ in size, so that each replica has one by one
+    size = replicas.least_test_batch  # pictures differ in size
     settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
     validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
+    _ = batches[0], validation[0]  # what does not fit is refused before anything is written
     loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
-    score = metrics.IoU(classes=data.classes)
+    score = metrics.IoU(classes=data.classes, ignore_index=255)
     several = isinstance(model.output, dict)
     compiling = learning.deep_supervision(model, loss, metrics=score) if several else dict(loss=loss, metrics=[score])
     return Task(

@@ -1,0 +1,86 @@
+"""Masks are learnt of pictures as they lie in folders: of any sizes, grey or in colours, with pixels that do not count."""
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_resnet
+from tests.quick import quick_on_torch
+from training import callbacks, recipes
+from training.__main__ import main
+from training.recipe import Data
+from training.tasks import segmentation
+
+
+def written(folder, channels: int) -> None:
+    """Pictures of many sizes, and masks with 255 in them."""
+    rng = np.random.default_rng(0)
+    for kind in ("images", "masks"):
+        (folder / kind).mkdir(parents=True)
+    for number in range(20):
+        height, width = rng.integers(40, 90, 2)
+        image, mask = rng.integers(0, 80, (height, width, channels)), np.zeros((height, width), "uint8")
+        image[5:25, 8:30] += 120
+        mask[5:25, 8:30], mask[:3] = 1, 255
+        Image.fromarray(image.squeeze().astype("uint8")).save(folder / "images" / f"{number}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number}.png")
+
+
+@pytest.mark.parametrize(("channels", "words"), [(1, []), (3, ["channels=3", "mean=120,110,100", "deviation=60,60,60"])])
+def test_a_folder_of_pictures_of_many_sizes(channels, words, tmp_path):
+    written(tmp_path / "data", channels)
+    settings = [word for one in words for word in ("--set", f"data.{one}")]
+    assert main(["segmentation_nnunet2d", "--quick", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run"), *settings]) == 0
+    log = callbacks.rows(tmp_path / "run" / "log.csv")
+    assert len(log) == 2
+    for row in log:
+        assert all(np.isfinite(value) for value in row.values()), row
+        assert 0 <= row["val_out_iou"] <= 1
+    network = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert network.predict(np.zeros((1, 50, 41, channels)), verbose=0).shape == (1, 50, 41, 2)
+
+
+@quick_on_torch
+def test_pictures_that_are_not_the_recipes(tmp_path, capsys):
+    written(tmp_path / "colours", 3)
+    written(tmp_path / "grey", 1)
+    words = ["segmentation_nnunet2d", "--quick", "--out", str(tmp_path / "run"), "--data"]
+    assert main([*words, str(tmp_path / "colours")]) == 1
+    assert "`data.channels` is 1, and there is a picture of 3. Pass --set data.channels=3" in capsys.readouterr().err
+    for path in (tmp_path / "grey" / "masks").iterdir():
+        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 7)).save(path)
+    assert main([*words, str(tmp_path / "grey")]) == 1
+    assert "labels from 0 to 1, and 255 where pixels do not count. Received: [7]" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    change = segmentation.Changed(Data("masks", channels=3, mean=(1.0, 2.0, 3.0), deviation=(1.0, 1.0, 1.0)))
+    assert change.normalized(np.full((1, 1, 1), 5, "uint8")).tolist() == [[[4, 3, 2]]]
+
+
+@quick_on_torch
+def test_nnunets_plan():
+    """Eight stages make 4 x 4 pixels of its patch, and a batch of those is twelve."""
+    recipe = recipes.recipe("segmentation_nnunet2d")
+    assert (recipe.data.size, recipe.batch, recipe.network.name) == (512, 12, "nnunet2d_deep")
+    network = keras_resnet.create_model(recipe.network.name, classes=2, input_shape=(512, 512, 1))
+    assert sum(layer.name.startswith("stage") for layer in network.layers) == 8
+    assert network.get_layer("stage8").output.shape[1:3] == (4, 4)
+
+
+@quick_on_torch
+def test_nnunets_changes():
+    """Of a picture that is as wide as it says, and smaller than the patch: background around it, what does not count stays so."""
+    data = recipes.quick(recipes.recipe("segmentation_nnunet2d")).data
+    change, rng = segmentation.Changed(data), np.random.default_rng(0)
+    image = (127.5 + 60 * rng.normal(size=(16, 16, 1))).clip(0, 255).astype("uint8")
+    mask = np.ones((16, 16), "uint8")
+    mask[:4] = 255
+    pairs = [change(image, mask, seed=seed) for seed in range(200)]
+    for new, labels in pairs:
+        assert set(np.unique(labels)) <= {0, 1, 255}
+        assert (labels == 0).sum() > 100
+        assert new.std() < 1.25 * 1.25
+    plain = change.normalized(image).astype("float32")
+    kept = np.mean([set(np.unique(new[labels != 0])) <= set(np.unique(plain)) for new, labels in pairs])
+    # What changes no value: none of scale, rotation, noise, brightness, contrast and the gammas, and of one channel half of the others.
+    assert kept == pytest.approx(0.8 * 0.8 * 0.9 * 0.9 * 0.875 * 0.85 * 0.85 * 0.9 * 0.7, abs=0.08)
