@@ -15,6 +15,7 @@ import keras
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_place, is_count
 from keras_resnet.learning import checkpoint_files as files
+from keras_resnet.learning.built import check_built
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 from keras_resnet.weights.whole_files import swept
 
@@ -54,14 +55,14 @@ def save_checkpoint(
 
     Args:
         folder: of the run; it is made if it is not there.
-        model: compiled or not.
+        model: built, compiled or not.
         epoch: complete epochs, from 0.
         batch: complete batches of the next one, from 0.
         parts: what else goes on from where it was: things with `state()` and `set_state(state)`, such as `AveragedWeights`, `Sampler`.
         logs: losses and metrics to write down.
 
     Raises:
-        ValueError: if weights or optimizer hold numbers that are not finite.
+        ValueError: if weights or optimizer hold numbers that are not finite, or the model is not built.
         OSError: if it cannot be written; checkpoints that are there stay.
     """
     folder = _folder(folder)
@@ -92,7 +93,7 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
         parts: the same as it was saved with.
 
     Raises:
-        ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
+        ValueError: if it is of another model, optimizer or parts, if all are damaged, or the model is not built; nothing is changed.
     """
     _check(model, parts)
     found = _readable(_folder(folder))
@@ -183,7 +184,8 @@ class Checkpoint(keras.callbacks.Callback):
         Processes that train together all call it, and all take the one that the first took.
 
         Raises:
-            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one.
+            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one. If the model is
+                not built, also where there is no checkpoint yet.
         """
         return self._set(model, known.current.engine)
 
@@ -192,6 +194,7 @@ class Checkpoint(keras.callbacks.Callback):
         return self._set(model, None)
 
     def _set(self, model: keras.Model, engine: Any) -> int:
+        _check(model, self.parts)
         found = known.of_all(engine, lambda: self._newest(engine))
         if engine is not None:
             mine = "" if found is None else found[0].name
@@ -304,6 +307,7 @@ class Checkpoint(keras.callbacks.Callback):
 def _check(model: Any, parts: Any) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
+    check_built(model)
     _check_parts(parts)
 
 

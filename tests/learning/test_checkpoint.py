@@ -144,6 +144,24 @@ def test_another_run_is_refused(tmp_path, make, message):
         np.testing.assert_array_equal(mine, as_numpy(theirs))
 
 
+@quick_on_torch
+def test_a_model_without_weights_is_refused(tmp_path):
+    chain = keras.Sequential([keras.layers.Dense(3)])
+    chain.compile("adam", "mse")
+    for use in (
+        lambda: Checkpoint(tmp_path).restore(chain),
+        lambda: save_checkpoint(tmp_path, chain),
+        lambda: restore_checkpoint(tmp_path, chain),
+    ):
+        with pytest.raises(ValueError, match=r"has no weights yet. Build it first, by calling it on a batch"):
+            use()
+    assert not chain.optimizer.built
+    assert not list(tmp_path.iterdir())
+    chain(normal(2, 6))
+    save_checkpoint(tmp_path, chain)
+    assert Checkpoint(tmp_path).restore(chain) == 0
+
+
 class Counter:
     """A part with a number and an array."""
 

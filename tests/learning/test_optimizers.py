@@ -198,6 +198,28 @@ def test_decay_leaves_out_embeddings_of_positions():
     assert all("kernel" in path for path in decays)
 
 
+class Subclassed(keras.Model):
+    """Whose weights are made at its first call."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@quick_on_torch
+@pytest.mark.parametrize("make", [Subclassed, lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization()])])
+def test_a_model_without_weights_has_none_to_leave_out(make):
+    model, optimizer = make(), SGD(0.1, weight_decay=0.1)
+    with pytest.raises(ValueError, match=rf"'{model.name}' has no weights yet. Build it first, by calling it on a batch"):
+        exclude_from_weight_decay(optimizer, model)
+    model(normal(2, 6))
+    left_out = exclude_from_weight_decay(optimizer, model)
+    assert left_out == [variable.path for variable in model.trainable_variables if "kernel" not in variable.path] != []
+
+
 def test_momenta_lie_as_their_kernels_do():
     if keras.backend.backend() != "torch":
         pytest.skip("other backends have one layout")
