@@ -133,7 +133,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         folder: of the run.
-        every: `"epoch"`, or a number of batches.
+        every: `"epoch"`, or a number of batches; where Keras runs several at once, by `steps_per_execution`, behind those that reach it.
         keep: how many of the last ones stay, from 1.
         monitor: a name in the logs of epochs by which the best is kept besides, or `None`.
         mode: whether the `"min"` or the `"max"` of it is best; `"auto"` takes the least of losses and errors, else the greatest.
@@ -175,6 +175,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
         self.parts, self.write = dict(parts or {}), bool(write)
         self.epoch, self.before = 0, 0
+        self._at_once = 1  # batches; kept, as on JAX a look at `self.model` puts its numbers in place, which is not for threads
         self.last: CheckpointRecord | None = None
         self._said: queue.SimpleQueue = queue.SimpleQueue()  # losses and metrics of a batch to write behind
 
@@ -233,6 +234,7 @@ class Checkpoint(keras.callbacks.Callback):
         return record
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._at_once = self.model.steps_per_execution
         there = files.listed(self.folder) if self.write else []
         step = step_of(self.model)
         if there and files.numbers(there[0])[0] > step:
@@ -253,7 +255,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Behind the last batch validation is still to come, whose end writes one.
-        if self._due(batch + 1) and batch + 1 != (self.params or {}).get("steps"):
+        if self._due(batch + 1) and batch + 1 < ((self.params or {}).get("steps") or math.inf):
             self._said.put((batch + 1, {name: float(value) for name, value in (logs or {}).items()}))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -275,8 +277,11 @@ class Checkpoint(keras.callbacks.Callback):
             getattr(part, "catch_up", lambda _: None)(before)
 
     def _due(self, complete: int) -> bool:
-        """Whether one is to be written behind that many batches of this `fit`'s epoch."""
-        return self.write and self.every != "epoch" and (self.before + complete) % int(self.every) == 0
+        """Whether one is to be written behind that many batches of this `fit`'s epoch, of which the last were run at once."""
+        if not self.write or self.every == "epoch":
+            return False
+        complete += self.before
+        return complete // int(self.every) > (complete - self._at_once) // int(self.every)
 
     def _thin(self) -> None:
         found = files.listed(self.folder)
