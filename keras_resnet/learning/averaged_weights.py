@@ -1,6 +1,7 @@
 """Averages of a network's weights over its training, which are often the better network."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from keras_resnet.backend.blending import blended
 from keras_resnet.layers.configured import check_count, check_flag, check_number
+from keras_resnet.learning.built import check_built
 from keras_resnet.learning.training_state import synchronized
 from keras_resnet.vision.host_arrays import as_host_array
 
@@ -24,7 +26,8 @@ class AveragedWeights(keras.callbacks.Callback):
     ```
 
     `average = m * average + (1 - m) * weights`, `m = min(momentum, (1 + n) / (10 + n))` at update `n`, for all numbers of the network that
-    are no integers. The network itself trains on with its own. Keras's `use_ema` of an optimizer averages what is trained and not the
+    are no integers. The network itself trains on with its own. Where Keras runs several batches at once, by `steps_per_execution`, the
+    update of each is made with the weights behind the last. Keras's `use_ema` of an optimizer averages what is trained and not the
     statistics of batch normalization, validates with the weights themselves, averages each batch even where gradients are accumulated over
     several, puts the averages in place of the weights when `fit` ends, and on JAX does not let such a model be fitted twice.
 
@@ -37,7 +40,8 @@ class AveragedWeights(keras.callbacks.Callback):
         validate: whether `fit` validates with the averages.
 
     Raises:
-        ValueError: at an argument outside what is listed; from `applied`, before there are averages.
+        ValueError: at an argument outside what is listed; from `applied`, before there are averages; from `fit`, for a model that has no
+            weights yet, as on TensorFlow one that is not built, and for several batches at once of data without a length.
 
     Source: Polyak and Juditsky 1992; Tarvainen and Valpola 2017, arXiv:1703.01780; the growing momentum as in TensorFlow and timm.
     """
@@ -50,13 +54,20 @@ class AveragedWeights(keras.callbacks.Callback):
         check_flag("validate", validate)
         self.momentum, self.every, self.warm_up, self.validate = float(momentum), int(every), bool(warm_up), bool(validate)
         self.batches, self.updates = 0, 0
+        self._at_once = 1  # batches
         self._averages: list | None = None
         self._own: list | None = None
         self._training = False
         self._begun: int | None = None  # a batch that is not averaged yet
 
     def on_train_begin(self, logs: Any = None) -> None:
-        variables = _averaged(synchronized(self.model))
+        self._at_once = self.model.steps_per_execution
+        if self._at_once > 1 and self._steps is None:
+            raise ValueError(
+                "How many batches are run at once at the end of data without a length is not known. Pass `fit` steps_per_epoch=, or "
+                f"compile with steps_per_execution=1. Received: steps_per_execution={self._at_once}."
+            )
+        variables = _averaged(self.model)
         shapes = [tuple(variable.shape) for variable in variables]
         if self._averages is None:
             self._averages = [_copied(variable.value) for variable in variables]
@@ -74,18 +85,27 @@ class AveragedWeights(keras.callbacks.Callback):
 
     def catch_up(self, before: int | None = None) -> None:
         """Takes in the last batch, or the one before `before`, that is over: for what saves the averages and stands in front of them."""
-        if self._begun in (None, before):
+        if self._begun is None or self._begun == before:
             return
+        end = self._begun + self._at_once
+        batches = min(end, self._steps or end) - self._begun
+        updates = (self.batches + batches) // self.every - self.batches // self.every
         self._begun = None
-        self.batches += 1
-        if self.batches % self.every:
+        self.batches += batches
+        if not updates:
             return
+        momentum = math.prod(self._momentum_at(self.updates + i) for i in range(updates))
+        self._averages = blended(self._averages or [], [variable.value for variable in _averaged(self.model)], 1 - momentum)
+        self.updates += updates
+
+    @property
+    def _steps(self) -> int | None:
+        """Batches of an epoch, where Keras knows."""
+        return (self.params or {}).get("steps")
+
+    def _momentum_at(self, update: int) -> float:
         momentum = self.momentum**self.every
-        if self.warm_up:
-            momentum = min(momentum, (1 + self.updates) / (10 + self.updates))
-        values = [variable.value for variable in _averaged(synchronized(self.model))]
-        self._averages = blended(self._averages or [], values, 1 - momentum)
-        self.updates += 1
+        return min(momentum, (1 + update) / (10 + update)) if self.warm_up else momentum
 
     def on_test_begin(self, logs: Any = None) -> None:
         self.catch_up()
@@ -113,13 +133,13 @@ class AveragedWeights(keras.callbacks.Callback):
             self._leave()
 
     def _enter(self) -> None:
-        variables = _averaged(synchronized(self.model))
+        variables = _averaged(self.model)
         self._own = [_copied(variable.value) for variable in variables]
         for variable, average in zip(variables, self._averages or [], strict=True):
             variable.assign(_copied(average))
 
     def _leave(self) -> None:
-        for variable, value in zip(_averaged(synchronized(self.model)), self._own or [], strict=True):
+        for variable, value in zip(_averaged(self.model), self._own or [], strict=True):
             variable.assign(value)
         self._own = None
 
@@ -137,7 +157,8 @@ class AveragedWeights(keras.callbacks.Callback):
 
 
 def _averaged(model: keras.Model) -> list[keras.Variable]:
-    return [variable for variable in model.weights if "float" in keras.backend.standardize_dtype(variable.dtype)]
+    check_built(model)
+    return [variable for variable in synchronized(model).weights if "float" in keras.backend.standardize_dtype(variable.dtype)]
 
 
 def _copied(value: Any) -> Any:

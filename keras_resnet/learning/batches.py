@@ -43,7 +43,7 @@ class Batches(CountedEpochs):
         **kwargs: `workers`, `use_multiprocessing` and `max_queue_size` of `keras.utils.PyDataset`.
 
     Raises:
-        ValueError: at an argument outside what is listed.
+        ValueError: at an argument outside what is listed; from a batch, where images that do not say their shape have another.
     """
 
     def __init__(
@@ -66,6 +66,9 @@ class Batches(CountedEpochs):
                 raise ValueError(f"`{name}` must be an array, or what gives one for indices. Received: {type(values).__name__}.")
         if len(images) != len(labels) or not len(images):
             raise ValueError(f"Pass as many labels as images, at least one. Received: {len(images)} images, {len(labels)} labels.")
+        shape = getattr(images, "shape", None)
+        if isinstance(shape, tuple) and shape[:1] == (len(images),):  # else of what gives arrays, which are looked at when read
+            _check_shape(shape)
         if not isinstance(augment, (tuple, list)) or not all(isinstance(one, Augmentation) for one in augment):
             raise ValueError(f"`augment` must be a list of augmentations, such as [PadAndCrop()]. Received: augment={augment!r}.")
         self.images, self.labels, self.augment = images, labels, list(augment)
@@ -92,9 +95,11 @@ class Batches(CountedEpochs):
         size = self.sampler.batch_size
         places = part_of(np.arange(len(self._order))[index * size : (index + 1) * size], self.part)
         chosen, times = self._order[places], places % self.sampler.repeats  # of a picture also where another batch or part has the others
-        images = self.images.repeated(chosen, times) if hasattr(self.images, "repeated") else self.images[chosen]
+        images = np.asarray(self.images.repeated(chosen, times) if hasattr(self.images, "repeated") else self.images[chosen])
+        if len(chosen):
+            _check_shape(images.shape)
         numbers = (self.sampler.seed, self.sampler.epoch, index, *([self.part[0]] if self.part[1] > 1 else []))
-        return np.asarray(images), np.asarray(self.labels[chosen]), np.array(seed_of(numbers), "int32")
+        return images, np.asarray(self.labels[chosen]), np.array(seed_of(numbers), "int32")
 
     def augmented(self, images: np.ndarray, labels: np.ndarray, seed: np.ndarray) -> tuple:
         """The batch on the device, augmented there; as it is, if there is nothing to do."""
@@ -128,3 +133,9 @@ class Batches(CountedEpochs):
             else:
                 images = one.change(images, draws)
         return images, labels
+
+
+def _check_shape(shape: tuple) -> None:
+    if len(shape) != 4:
+        hint = " Pass images[..., None], if they have no channels." if len(shape) == 3 else ""
+        raise ValueError(f"`images` must be (n, height, width, channels).{hint} Received: {tuple(shape)}.")

@@ -15,6 +15,7 @@ import keras
 from keras_resnet.backend import replicas as known
 from keras_resnet.layers.configured import check_choice, check_count, check_flag, check_place, is_count
 from keras_resnet.learning import checkpoint_files as files
+from keras_resnet.learning.built import check_built
 from keras_resnet.learning.training_state import Part, gathered, scattered, step_of
 from keras_resnet.weights.whole_files import swept
 
@@ -54,14 +55,14 @@ def save_checkpoint(
 
     Args:
         folder: of the run; it is made if it is not there.
-        model: compiled or not.
+        model: built, compiled or not.
         epoch: complete epochs, from 0.
         batch: complete batches of the next one, from 0.
         parts: what else goes on from where it was: things with `state()` and `set_state(state)`, such as `AveragedWeights`, `Sampler`.
         logs: losses and metrics to write down.
 
     Raises:
-        ValueError: if weights or optimizer hold numbers that are not finite.
+        ValueError: if weights or optimizer hold numbers that are not finite, or the model is not built.
         OSError: if it cannot be written; checkpoints that are there stay.
     """
     folder = _folder(folder)
@@ -92,7 +93,7 @@ def restore_checkpoint(folder: str | os.PathLike, model: keras.Model, parts: Map
         parts: the same as it was saved with.
 
     Raises:
-        ValueError: if it is of another model, optimizer or parts, or if all are damaged; nothing is changed.
+        ValueError: if it is of another model, optimizer or parts, if all are damaged, or the model is not built; nothing is changed.
     """
     _check(model, parts)
     found = _readable(_folder(folder))
@@ -132,7 +133,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         folder: of the run.
-        every: `"epoch"`, or a number of batches.
+        every: `"epoch"`, or a number of batches; where Keras runs several at once, by `steps_per_execution`, behind those that reach it.
         keep: how many of the last ones stay, from 1.
         monitor: a name in the logs of epochs by which the best is kept besides, or `None`.
         mode: whether the `"min"` or the `"max"` of it is best; `"auto"` takes the least of losses and errors, else the greatest.
@@ -174,6 +175,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder, self.every, self.keep, self.monitor, self.mode = _folder(folder), every, int(keep), monitor, mode
         self.parts, self.write = dict(parts or {}), bool(write)
         self.epoch, self.before = 0, 0
+        self._at_once = 1  # batches; kept, as on JAX a look at `self.model` puts its numbers in place, which is not for threads
         self.last: CheckpointRecord | None = None
         self._said: queue.SimpleQueue = queue.SimpleQueue()  # losses and metrics of a batch to write behind
 
@@ -183,7 +185,8 @@ class Checkpoint(keras.callbacks.Callback):
         Processes that train together all call it, and all take the one that the first took.
 
         Raises:
-            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one.
+            ValueError: if it is of another model, optimizer or parts, or cannot be read: on all processes, if on one. If the model is
+                not built, also where there is no checkpoint yet.
         """
         return self._set(model, known.current.engine)
 
@@ -192,6 +195,7 @@ class Checkpoint(keras.callbacks.Callback):
         return self._set(model, None)
 
     def _set(self, model: keras.Model, engine: Any) -> int:
+        _check(model, self.parts)
         found = known.of_all(engine, lambda: self._newest(engine))
         if engine is not None:
             mine = "" if found is None else found[0].name
@@ -230,6 +234,7 @@ class Checkpoint(keras.callbacks.Callback):
         return record
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._at_once = self.model.steps_per_execution
         there = files.listed(self.folder) if self.write else []
         step = step_of(self.model)
         if there and files.numbers(there[0])[0] > step:
@@ -250,7 +255,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
         # Behind the last batch validation is still to come, whose end writes one.
-        if self._due(batch + 1) and batch + 1 != (self.params or {}).get("steps"):
+        if self._due(batch + 1) and batch + 1 < ((self.params or {}).get("steps") or math.inf):
             self._said.put((batch + 1, {name: float(value) for name, value in (logs or {}).items()}))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -272,8 +277,11 @@ class Checkpoint(keras.callbacks.Callback):
             getattr(part, "catch_up", lambda _: None)(before)
 
     def _due(self, complete: int) -> bool:
-        """Whether one is to be written behind that many batches of this `fit`'s epoch."""
-        return self.write and self.every != "epoch" and (self.before + complete) % int(self.every) == 0
+        """Whether one is to be written behind that many batches of this `fit`'s epoch, of which the last were run at once."""
+        if not self.write or self.every == "epoch":
+            return False
+        complete += self.before
+        return complete // int(self.every) > (complete - self._at_once) // int(self.every)
 
     def _thin(self) -> None:
         found = files.listed(self.folder)
@@ -304,6 +312,7 @@ class Checkpoint(keras.callbacks.Callback):
 def _check(model: Any, parts: Any) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(f"`model` must be a keras.Model. Received: {type(model).__name__}.")
+    check_built(model)
     _check_parts(parts)
 
 

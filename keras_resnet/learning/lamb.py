@@ -89,6 +89,7 @@ class Lamb(UndecayedOptimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         kind = variable.dtype
         rate, gradient, step = ops.cast(learning_rate, kind), ops.cast(gradient, kind), ops.cast(self.iterations + 1, kind)
+        gradient = ops.reshape(gradient, variable.shape)  # TensorFlow's of an embedding are rows, some of which are the same one's
         place = self._get_variable_index(variable)
         corrections = [1 - ops.power(ops.cast(beta, kind), step) for beta in (self.beta_1, self.beta_2)]
         momentum = self.momenta[place] * self.beta_1 + gradient * (1 - self.beta_1)

@@ -115,7 +115,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
         if not self.built:
             raise ValueError("Pass the variables with their gradients, or build the optimizer first: `optimizer.build(variables)`.")
         variables = self._learned.value if trainable_variables is None else list(trainable_variables)
-        gradients = {id(variable): gradient for variable, gradient in zip(variables, self._prepared(list(grads)), strict=True)}
+        gradients = {id(variable): gradient for variable, gradient in zip(variables, self._prepared(list(grads), variables), strict=True)}
         unknown = gradients.keys() - {id(variable) for variable in self._learned.value}
         if unknown:
             names = ", ".join(variable.path for variable in variables if id(variable) in unknown)
@@ -126,7 +126,7 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
                 inner.apply([gradients[id(variable)] for variable in of_group], of_group)
         self.iterations.assign_add(1)
 
-    def _prepared(self, gradients: list) -> list:
+    def _prepared(self, gradients: list, variables: list) -> list:
         """The gradients of the loss as it is, of at most the global norm; what is `None` stays."""
         present = [gradient for gradient in gradients if gradient is not None]
         if not present:
@@ -135,7 +135,11 @@ class LayerwiseOptimizer(keras.optimizers.Optimizer):
             warnings.warn(f"{len(gradients) - len(present)} variables have no gradient, and stay as they are.", stacklevel=4)
         factor: Any = None if self.loss_scale_factor is None else 1 / self.loss_scale_factor
         if self.global_clipnorm:
-            squares = [keras.ops.sum(keras.ops.square(keras.ops.cast(gradient, "float32"))) for gradient in present]
+            # TensorFlow's of an embedding are rows, some of which are the same one's, and only their sum has the norm.
+            gradients = [g if g is None else keras.ops.reshape(g, v.shape) for g, v in zip(gradients, variables, strict=True)]
+            squares = [
+                keras.ops.sum(keras.ops.square(keras.ops.cast(gradient, "float32"))) for gradient in gradients if gradient is not None
+            ]
             norm = keras.ops.sqrt(keras.ops.sum(keras.ops.stack(squares))) * (factor or 1.0)
             factor = self.global_clipnorm / keras.ops.maximum(norm, self.global_clipnorm) * (factor or 1.0)
         if factor is None:

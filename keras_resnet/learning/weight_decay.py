@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_resnet.layers.tokens import Tokens
+from keras_resnet.learning.built import check_built
 
 
 def exclude_from_weight_decay(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> list[str]:
@@ -17,13 +18,13 @@ def exclude_from_weight_decay(optimizer: keras.optimizers.Optimizer, model: kera
 
     Args:
         optimizer: any with weight decay, also inside a `LossScaleOptimizer`.
-        model: the network that it will train.
+        model: the network that it will train, built.
 
     Returns:
         The paths of the variables left out.
 
     Raises:
-        ValueError: if the optimizer is in use already, or has no weight decay to leave anything out of.
+        ValueError: if the optimizer is in use already, or has no weight decay to leave anything out of; if the model is not built.
 
     Source: He et al. 2019, arXiv:1812.01187, section 3.1 ("no bias decay"); timm's rule, for transformers too.
     """
@@ -35,6 +36,7 @@ def exclude_from_weight_decay(optimizer: keras.optimizers.Optimizer, model: kera
         raise ValueError("The optimizer is in use already. Call exclude_from_weight_decay() before the model is trained.")
     if optimizer.weight_decay is None and not hasattr(optimizer, "groups"):
         raise ValueError(f"{type(optimizer).__name__} has no weight decay to leave anything out of. Pass it weight_decay=.")
+    check_built(model)
     added = {id(variable) for layer in _layers(model) if isinstance(layer, Tokens) for variable in layer.trainable_variables}
     left_out = [variable for variable in model.trainable_variables if len(variable.shape) < 2 or id(variable) in added]
     optimizer.exclude_from_weight_decay(var_list=left_out)

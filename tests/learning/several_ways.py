@@ -25,13 +25,13 @@ from tests.learning.one_of_several import BATCH, EXAMPLES, STEPS, examples, seve
 SIDE = 4
 
 
-def plain(kind: str = "float32") -> keras.Model:
+def plain(kind: str = "float32", regularizer: str | None = None) -> keras.Model:
     """Statistics over all parts."""
     x = inputs = keras.Input((SIDE, SIDE, 3))
     x = layers.Conv2D(4, 3, padding="same", use_bias=False, dtype=kind, name="first")(x)
     x = layers.BatchNormalization(momentum=0.8, dtype=kind)(x)
     x = keras.layers.GlobalAveragePooling2D(dtype=kind)(keras.layers.Activation("relu", dtype=kind)(x))
-    return keras.Model(inputs, keras.layers.Dense(3, name="last")(x))
+    return keras.Model(inputs, keras.layers.Dense(3, kernel_regularizer=regularizer, name="last")(x))
 
 
 def dropped() -> keras.Model:
@@ -49,10 +49,10 @@ def noised() -> keras.Model:
 
 
 def taught() -> keras.Model:
-    """A student, whose loss is its own sum of two."""
+    """A student, whose loss is its own sum of two, and what its layers add."""
     teacher = plain()
     teacher.set_weights([np.full(weight.shape, 0.1 * i, "float32") for i, weight in enumerate(teacher.get_weights())])
-    return learning.Distilled(plain(), teacher, weight=0.5, from_logits=True)
+    return learning.Distilled(plain(regularizer="l2"), teacher, weight=0.5, from_logits=True)
 
 
 def scaled() -> keras.optimizers.Optimizer:

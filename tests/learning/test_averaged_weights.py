@@ -63,6 +63,48 @@ def test_the_averages_and_validation_with_them(every):
     fit(chain, 1, averages)  # and on
 
 
+@pytest.mark.skipif(ON_TORCH, reason="there Keras runs one batch at a time")
+@pytest.mark.parametrize("every", [1, 2])
+def test_several_batches_at_once(every):
+    """Of 7 batches, by 3: an update counts as many as have passed."""
+    images, labels = normal(14, 6), np.arange(14) % 3
+    plain, seen = model(), []
+    for step in range(7):
+        seen.append(weights(plain))
+        plain.train_on_batch(images[2 * step : 2 * step + 2], labels[2 * step : 2 * step + 2])
+    seen.append(weights(plain))
+    expected, updates = seen[0], 0
+    for batch in range(every, 8, every):
+        momentum = min(0.6**every, (1 + updates) / (10 + updates))
+        behind = seen[min(-(-batch // 3) * 3, 7)]
+        expected = [momentum * mine + (1 - momentum) * new for mine, new in zip(expected, behind, strict=True)]
+        updates += 1
+    chain, averages = model(), AveragedWeights(0.6, every=every)
+    chain.compile(chain.optimizer, chain.loss, steps_per_execution=3)
+    chain.fit(images, labels, batch_size=2, shuffle=False, verbose=0, callbacks=[averages])
+    assert (averages.batches, averages.updates) == (7, updates)
+    with averages.applied():
+        for mine, theirs in zip(weights(chain), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match=r"at the end of data without a length is not known. Pass `fit` steps_per_epoch="):
+        chain.fit(((images[:2], labels[:2]) for _ in range(7)), shuffle=False, verbose=0, callbacks=[AveragedWeights()])
+
+
+def test_a_model_that_is_not_built():
+    """On TensorFlow Keras builds it within the first step, and the weights before it are nowhere."""
+    chain, averages = keras.Sequential([keras.layers.Dense(3, activation="softmax")]), AveragedWeights(0.6)
+    chain.compile("sgd", "sparse_categorical_crossentropy")
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(ValueError, match=f"'{chain.name}' has no weights yet. Build it first, by calling it on a batch"):
+            fit(chain, 1, averages)
+        chain(IMAGES[:1])
+    fit(chain, 1, averages)
+    assert averages.updates == 3
+    other = keras.Sequential([keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match="has no weights yet"), averages.applied(other):
+        pass
+
+
 @quick_on_torch
 def test_keras_own_do_otherwise():
     """Why there is a class of ours."""

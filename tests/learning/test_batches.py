@@ -30,6 +30,34 @@ def test_batches_for_fit():
     assert plain[0].dtype == np.uint8
 
 
+class Lazy:
+    """What says nothing of its shape, or that of one picture."""
+
+    def __init__(self, images: np.ndarray, shape=None):
+        self.images, self.shape = images, shape
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        return self.images[indices]
+
+
+@quick_on_torch
+def test_pictures_without_channels():
+    """Fashion-MNIST comes like this: it is said when it is passed, or by the first batch."""
+    images, labels = np.zeros((6, 8, 8), "uint8"), np.arange(6) % 2
+    said = r"`images` must be \(n, height, width, channels\). Pass images\[..., None\], if .* Received: \(%d, 8, 8\)"
+    with pytest.raises(ValueError, match=said % 6):
+        Batches(images, labels, [PadAndCrop(1)])
+    with pytest.raises(ValueError, match=r"channels\). Received: \(6, 64\)"):
+        Batches(images.reshape(6, 64), labels)
+    with pytest.raises(ValueError, match=said % 4):
+        Batches(Lazy(images), labels, [PadAndCrop(1)], batch_size=4)[0]
+    for whole in (images[..., None], Lazy(images[..., None]), Lazy(images[..., None], (8, 8, 1))):
+        assert Batches(whole, labels, [PadAndCrop(1)], batch_size=4)[1][0].shape == (2, 8, 8, 1)
+
+
 @quick_on_torch
 def test_a_run_goes_on_with_the_same_pictures(tmp_path):
     images, labels = np.random.default_rng(0).normal(size=(10, 8, 8, 3)).astype("float32"), np.arange(10) % 2

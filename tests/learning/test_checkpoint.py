@@ -12,7 +12,7 @@ from keras_resnet import layers
 from keras_resnet.learning import SGD, AveragedWeights, Checkpoint, restore_checkpoint, save_checkpoint
 from tests.arrays import as_numpy, normal
 from tests.learning.made_runs import LABELS, everything, fit, model, moved, same
-from tests.quick import quick_on_torch
+from tests.quick import ON_TORCH, quick_on_torch
 
 
 def test_resumed_to_the_same_bits(tmp_path):
@@ -69,6 +69,16 @@ def test_a_batch_is_in_the_averages_that_are_saved_behind_it(tmp_path, in_front)
     assert all(set(record.logs) == {"loss", "accuracy"} for record in records)
     for mine, theirs in zip(restored.state().values(), expected.state().values(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.skipif(ON_TORCH, reason="there Keras runs one batch at a time")
+def test_behind_the_batches_that_reach_it_of_several_run_at_once(tmp_path):
+    chain = model()
+    chain.compile(chain.optimizer, chain.loss, steps_per_execution=3)
+    checkpoint = Checkpoint(tmp_path, every=4, keep=9)
+    chain.fit(normal(26, 6), np.arange(26) % 3, batch_size=2, shuffle=False, verbose=0, callbacks=[checkpoint])
+    records = [restore_checkpoint(path, model()) for path in sorted(tmp_path.iterdir())]
+    assert [(record.epoch, record.batch, record.step) for record in records] == [(0, 6, 6), (0, 9, 9), (0, 12, 12), (1, 0, 13)]
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="there Keras waits for each batch, whatever callbacks there are")
@@ -142,6 +152,24 @@ def test_another_run_is_refused(tmp_path, make, message):
     assert raised.match(message)
     for mine, theirs in zip(before, other.variables, strict=True):
         np.testing.assert_array_equal(mine, as_numpy(theirs))
+
+
+@quick_on_torch
+def test_a_model_without_weights_is_refused(tmp_path):
+    chain = keras.Sequential([keras.layers.Dense(3)])
+    chain.compile("adam", "mse")
+    for use in (
+        lambda: Checkpoint(tmp_path).restore(chain),
+        lambda: save_checkpoint(tmp_path, chain),
+        lambda: restore_checkpoint(tmp_path, chain),
+    ):
+        with pytest.raises(ValueError, match=r"has no weights yet. Build it first, by calling it on a batch"):
+            use()
+    assert not chain.optimizer.built
+    assert not list(tmp_path.iterdir())
+    chain(normal(2, 6))
+    save_checkpoint(tmp_path, chain)
+    assert Checkpoint(tmp_path).restore(chain) == 0
 
 
 class Counter:

@@ -91,6 +91,53 @@ def test_a_student_learns_from_its_teacher(activation):
     np.testing.assert_allclose(model.predict(images, verbose=0), student.predict(images, verbose=0), rtol=1e-5)
 
 
+def regularized(name: str) -> keras.Model:
+    image = keras.Input((6,))
+    added = dict(kernel_regularizer=keras.regularizers.L2(0.5), activity_regularizer="l2")
+    return keras.Model(image, keras.layers.Dense(3, **added)(image), name=name)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
+def test_what_layers_add_counts_whole(weight):
+    """At each weight alike. Of a teacher who knows no more, only that is left to learn at 1."""
+    student, teacher = regularized("student"), regularized("teacher")
+    teacher.set_weights(student.get_weights())
+    model = Distilled(student, teacher, weight, from_logits=True)
+    model.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    images, labels = normal(8, 6), np.arange(8) % 3
+    kernel, logits = as_numpy(student.weights[0]), as_numpy(student(images))
+    hard = -np.log(softmax(logits)[np.arange(8), labels]).mean()
+    expected = (1 - weight) * hard + 0.5 * (kernel**2).sum() + 0.01 * (logits**2).sum() / 8
+    assert model.evaluate(images, labels, batch_size=8, verbose=0) == pytest.approx(expected, rel=1e-4)
+    assert model.fit(images, labels, batch_size=8, verbose=0).history["loss"] == pytest.approx([expected], rel=1e-4)
+    if weight == 1:
+        moved = kernel - 0.1 * (kernel + 0.02 / 8 * images.T @ logits)
+        np.testing.assert_allclose(as_numpy(student.weights[0]), moved, rtol=1e-4, atol=1e-5)
+
+
+def test_a_teacher_stays_frozen():
+    model = Distilled(*networks())
+    for value in (True, False, True):
+        model.trainable = value
+        assert model.trainable is value
+        assert len(model.trainable_variables) == 6 * value
+        assert not model.teacher.trainable
+        assert not model.teacher.trainable_variables
+
+
+def giving(*names: str, named: bool = True) -> keras.Model:
+    """A network whose outputs are in a dictionary or list."""
+    network, _ = networks()
+    return keras.Model(network.input, {name: network.output for name in names} if named else [network.output] * len(names))
+
+
+class Subclassed(keras.Model):
+    """Which has no shapes."""
+
+    def call(self, x):
+        return x
+
+
 def test_bad_arguments():
     student, teacher = networks()
     other = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4)])
@@ -102,6 +149,11 @@ def test_bad_arguments():
         (lambda: Distilled(student, other), "two networks with the same outputs"),
         (lambda: Distilled(student, student), "two networks with the same outputs"),
         (lambda: Distilled(student, "teacher"), "`teacher` must be a keras.Model. Received: str"),
+        (lambda: Distilled(Subclassed(name="sub"), teacher), "`student` must have one output, .*'sub', a Subclassed with no known"),
+        (lambda: Distilled(student, keras.Sequential([keras.layers.Dense(3)])), "`teacher` must have .* a Sequential with no known"),
+        (lambda: Distilled(giving("a", "b"), teacher), r"`student` must have .* with {'a': \(None, 3\), 'b': \(None, 3\)}"),
+        (lambda: Distilled(giving("a"), teacher), r"`student` must have .* with {'a': \(None, 3\)}"),
+        (lambda: Distilled(student, giving("a", named=False)), r"`teacher` must have .* with \[\(None, 3\)\]"),
         (lambda: Distilled(student, teacher, weight=1.5), "`weight` is at most 1"),
         (lambda: Distilled(student, teacher, temperature=0), "`temperature` above 0"),
     ):

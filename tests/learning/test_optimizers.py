@@ -198,6 +198,55 @@ def test_decay_leaves_out_embeddings_of_positions():
     assert all("kernel" in path for path in decays)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Lamb(0.01, weight_decay=0.01),
+        lambda: LayerwiseOptimizer(Lamb(0.01, weight_decay=0.01), {"last": 0.5}),
+        lambda: LayerwiseOptimizer(SGD(0.5, global_clipnorm=0.1), {"last": 0.5}),
+    ],
+    ids=["lamb", "layerwise", "clipped"],
+)
+def test_an_embedding_learns_as_a_dense_layer_of_its_rows(make):
+    """Whose gradients TensorFlow gives as rows, that of one token several times."""
+    tokens, found = np.random.default_rng(0).integers(0, 4, (8, 5)), []
+    for first, inputs in (
+        (keras.layers.Embedding(4, 3), tokens),
+        (keras.layers.Dense(3, use_bias=False), np.eye(4, dtype="float32")[tokens]),
+    ):
+        layers = [keras.Input(inputs.shape[1:]), first, keras.layers.Flatten(), keras.layers.Dense(2, name="last")]
+        model = keras.Sequential(layers)
+        model.set_weights([normal(4, 3), normal(15, 2), np.zeros(2)])
+        model.compile(make(), "mse")
+        model.fit(inputs, np.ones((8, 2), "float32"), epochs=3, verbose=0)
+        found.append(model.get_weights())
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert np.abs(found[0][0] - normal(4, 3)).max() > 0.01
+
+
+class Subclassed(keras.Model):
+    """Whose weights are made at its first call."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(4)
+
+    def call(self, x):
+        return self.dense(x)
+
+
+@quick_on_torch
+@pytest.mark.parametrize("make", [Subclassed, lambda: keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization()])])
+def test_a_model_without_weights_has_none_to_leave_out(make):
+    model, optimizer = make(), SGD(0.1, weight_decay=0.1)
+    with pytest.raises(ValueError, match=rf"'{model.name}' has no weights yet. Build it first, by calling it on a batch"):
+        exclude_from_weight_decay(optimizer, model)
+    model(normal(2, 6))
+    left_out = exclude_from_weight_decay(optimizer, model)
+    assert left_out == [variable.path for variable in model.trainable_variables if "kernel" not in variable.path] != []
+
+
 def test_momenta_lie_as_their_kernels_do():
     if keras.backend.backend() != "torch":
         pytest.skip("other backends have one layout")
