@@ -21,7 +21,7 @@ def pictures_below(folder: pathlib.Path) -> list[str]:
             continue
         seen.add(real)
         inner[:] = [name for name in inner if not name.startswith(".")]
-        found += [os.path.join(place, name) for name in [*files, *inner] if _is_picture(name)]
+        found += [os.path.join(place, name) for name in [*files, *inner] if is_picture(name)]
     return sorted(found)
 
 
@@ -30,5 +30,6 @@ def printable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def _is_picture(name: str) -> bool:
+def is_picture(name: str) -> bool:
+    """Whether a file is called like a picture, and not hidden."""
     return pathlib.PurePath(name).suffix.lower() in SUFFIXES and not name.startswith(".")

@@ -168,6 +168,7 @@ def _opened(value: Any, i: int, labels: bool) -> np.ndarray:
         if not labels and picture.mode not in ("L", "RGB", "I;16", "I", "F"):
             picture = picture.convert("RGB")
         array = np.asarray(picture)
+        array = array.astype("uint8") if array.dtype == bool else array  # a black-and-white file
         return array if labels or array.ndim == 3 else array[..., None]
 
     return _picture(value, i, pixels)

@@ -41,6 +41,31 @@ def test_a_folder_of_pictures_of_many_sizes(channels, words, tmp_path):
     assert network.predict(np.zeros((1, 50, 41, channels)), verbose=0).shape == (1, 50, 41, 2)
 
 
+def each_mask(folder, change) -> None:
+    for path in (folder / "masks").iterdir():
+        Image.fromarray(change(np.asarray(Image.open(path)))).save(path)
+
+
+@quick_on_torch
+def test_masks_that_teach_nothing_and_those_of_one_bit(tmp_path, capsys):
+    data, words = tmp_path / "data", ["segmentation_nnunet2d", "--quick", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    written(data, 1)
+    each_mask(data, lambda mask: np.where(mask == 1, 255, 0).astype("uint8"))
+    assert main(words) == 1
+    assert "show the labels [0, 255] alone" in capsys.readouterr().err
+    each_mask(data, lambda mask: mask == 255)  # which files keep in one bit a pixel
+    (data / "images" / "._1.png").write_bytes(b"of another system")
+    last = data / "masks" / "7.png"
+    whole = last.read_bytes()
+    last.write_bytes(whole[: len(whole) // 2])
+    assert main(words) == 1  # wherever it is to be used
+    assert "7.png" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    last.write_bytes(whole)
+    assert main(words) == 0
+    assert all(np.isfinite(row["out_iou"]) for row in callbacks.rows(tmp_path / "run" / "log.csv"))
+
+
 @quick_on_torch
 def test_pictures_that_are_not_the_recipes(tmp_path, capsys):
     written(tmp_path / "colours", 3)
@@ -48,8 +73,7 @@ def test_pictures_that_are_not_the_recipes(tmp_path, capsys):
     words = ["segmentation_nnunet2d", "--quick", "--out", str(tmp_path / "run"), "--data"]
     assert main([*words, str(tmp_path / "colours")]) == 1
     assert "`data.channels` is 1, and there is a picture of 3. Pass --set data.channels=3" in capsys.readouterr().err
-    for path in (tmp_path / "grey" / "masks").iterdir():
-        Image.fromarray(np.full_like(np.asarray(Image.open(path)), 7)).save(path)
+    each_mask(tmp_path / "grey", lambda mask: np.full_like(mask, 7))
     assert main([*words, str(tmp_path / "grey")]) == 1
     assert "labels from 0 to 1, and 255 where pixels do not count. Received: [7]" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -1,18 +1,21 @@
 """Learning masks of pictures."""
 
+import concurrent.futures
+import os
 import pathlib
 from typing import Any
 
 import numpy as np
 
 from keras_resnet import learning, losses, metrics
-from keras_resnet_cli.picture_folders import SUFFIXES
+from keras_resnet_cli.picture_folders import is_picture
 from training.data import made_up
 from training.data.stream import PairsAhead
 from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
 from training.tasks import Task
 
+UNCOUNTED = 255  # the label of pixels that do not count
 CHANCES = {
     "scale": 0.2,
     "rotation": 0.2,
@@ -77,10 +80,7 @@ def files(recipe: Recipe, where: str | None) -> dict[str, list]:
     path = pathlib.Path(where or "")
     if where is None or not (path / "images").is_dir() or not (path / "masks").is_dir():
         raise ValueError(f"Masks are learnt from --data FOLDER that has the folders images and masks. Received: --data {where}.")
-    found = [
-        {file.stem: str(file) for file in sorted((path / name).iterdir()) if file.suffix.lower() in SUFFIXES}
-        for name in ("images", "masks")
-    ]
+    found = [{file.stem: str(file) for file in sorted((path / name).iterdir()) if is_picture(file.name)} for name in ("images", "masks")]
     if found[0].keys() != found[1].keys() or len(found[0]) < 2:
         odd = sorted(found[0].keys() ^ found[1].keys())[:5]
         raise ValueError(f"{str(path)!r} needs two pictures or more, and a mask of the same name for each. Without the other: {odd}.")
@@ -92,12 +92,35 @@ def files(recipe: Recipe, where: str | None) -> dict[str, list]:
     return {name.replace("masks", "labels"): value for name, value in arranged.items()}
 
 
+def check_pairs(found: dict[str, list], classes: int) -> None:
+    """Opens each picture and its mask, so that what is wrong with one is said before hours of training and not in them.
+
+    Raises:
+        ValueError: if one cannot be read, has other labels than those of the classes and 255, or all that is learnt from is background.
+    """
+    learnt, _ = (_labels(found[f"{part}_images"], found[f"{part}_labels"], classes) for part in ("train", "test"))
+    if learnt <= {0, UNCOUNTED}:
+        raise ValueError(
+            f"The masks to learn from show the labels {sorted(learnt)} alone: background, and {UNCOUNTED} where pixels do not count. "
+            "What is to be found has the labels 1, 2, ...; in black-and-white masks write 1 in the place of 255."
+        )
+
+
+def _labels(images: list, masks: list, classes: int) -> set[int]:
+    """All that masks show; each is opened with its picture."""
+    pairs = learning.Pairs(images, masks, None, 1, shuffle=False, classes=classes)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return set().union(*pool.map(lambda index: np.unique(pairs[index][1]).tolist(), range(len(pairs))))
+
+
 def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task:
     """What `run` needs, for pictures with masks."""
     data = recipe.data
     if recipe.loss.kind != "dice_cross_entropy":
         raise ValueError(f"`loss.kind` of a segmentation is 'dice_cross_entropy'. Received: {recipe.loss.kind!r}.")
     found, changed = files(recipe, where), Changed(data)
+    if replicas.is_first:
+        check_pairs(found, data.classes)
     model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
     check_shapes(model, {data.size}, data.channels, lambda size: (size, size, data.classes))
     images, masks = found["train_images"], found["train_labels"]
@@ -108,8 +131,8 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
     settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
     validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
     _ = batches[0], validation[0]  # what does not fit is refused before anything is written
-    loss = losses.DiceCrossEntropy(background=False, ignore_index=255)
-    score = metrics.IoU(classes=data.classes, ignore_index=255)
+    loss = losses.DiceCrossEntropy(background=False, ignore_index=UNCOUNTED)
+    score = metrics.IoU(classes=data.classes, ignore_index=UNCOUNTED)
     several = isinstance(model.output, dict)
     compiling = learning.deep_supervision(model, loss, metrics=score) if several else dict(loss=loss, metrics=[score])
     return Task(
