@@ -81,17 +81,26 @@ class TerminateOnNonFinite(keras.callbacks.Callback):
         batch, loss = min(self._wrong)
         batches = getattr(self.model.optimizer, "gradient_accumulation_steps", None) or 1
         step = self._before + (batch + 1) // batches
-        batch += self.before if self.epoch == self._first else 0
-        said = f"The loss is {loss} at step {step}, batch {batch} of epoch {self.epoch}"
+        together = int(getattr(self.model, "steps_per_execution", 1))  # whose loss Keras gives as one
+        first = batch // together * together
+        before = self.before if self.epoch == self._first else 0
+        which = f"batch {before + batch}" if first == batch else f"one of the batches {before + first} to {before + batch}"
+        said = f"The loss is {loss} at step {step}, {which} of epoch {self.epoch}"
         if self.sampler is not None:
-            size, whole = self.sampler.batch_size, len(self.sampler)
-            epoch, place = divmod(self.epoch * (self.steps or whole) + batch, whole)
-            said += f", of the examples {self.sampler.order(epoch)[place * size : (place + 1) * size].tolist()}"
+            named = [index for one in range(first, batch + 1) for index in self._examples(before + one)]
+            said += f", of the examples {named}"
         if self.checkpoint is not None:
             self.checkpoint.put_back(self.model)
             last = self.checkpoint.last
             said += ". No checkpoint was there to put back" if last is None else f". The model is that of {last.path} again"
         raise FloatingPointError(f"{said}. Lower the learning rate, clip gradients, or look at these examples.")
+
+    def _examples(self, batch: int) -> list[int]:
+        """Of this epoch's batch of that number."""
+        assert self.sampler is not None
+        size, whole = self.sampler.batch_size, len(self.sampler)
+        epoch, place = divmod(self.epoch * (self.steps or whole) + batch, whole)
+        return self.sampler.order(epoch)[place * size : (place + 1) * size].tolist()
 
 
 class Throughput(keras.callbacks.Callback):

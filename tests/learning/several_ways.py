@@ -134,7 +134,7 @@ def restored(replicas: learning.Replicas, folder: pathlib.Path) -> dict[str, np.
         said = ""
     except ValueError as error:
         said = str(error)
-    return {"step": np.array(step), "refused": np.array("could not read" in said or "is not here, which the first" in said)}
+    return {"step": np.array(step), "refused": np.array("could not do its part" in said or "is not here, which the first" in said)}
 
 
 def main(folder: str, names: str, devices: list[str]) -> None:

@@ -61,6 +61,15 @@ def test_the_examples_of_a_fit_that_goes_on_within_an_epoch():
         TerminateOnNonFinite(before=-1)
 
 
+@pytest.mark.skipif(ON_TORCH, reason="Keras runs one batch at a time there")
+def test_batches_whose_loss_is_one():
+    chain, images = model(), IMAGES.copy()
+    chain.compile("sgd", "mse", steps_per_execution=2)
+    images[5] = np.nan
+    with pytest.raises(FloatingPointError, match=r"one of the batches 0 to 1 of epoch 0, of the examples \[0, 1, 2, 3, 4, 5, 6, 7\]"):
+        fit(chain, images, 1, TerminateOnNonFinite(sampler=Sampler(12, 4, shuffle=False)))
+
+
 @quick_on_torch
 def test_without_a_checkpoint(tmp_path):
     with pytest.raises(FloatingPointError, match=r"at step 1, batch 0 of epoch 0. Lower the learning rate"):
