@@ -17,6 +17,15 @@ from keras_resnet.backend.tensorflow_batches import signature
 from keras_resnet.backend.tensorflow_replicas_gradients import of_all_replicas
 
 
+def _answering(model: keras.Model) -> Callable[[Any], Any]:
+    """`predict_on_batch` of this process.
+
+    Keras's gives what each replica makes of the same batch, in two sums over processes that may wait for each other crosswise.
+    """
+    answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
+    return lambda x: keras.tree.map_structure(np.asarray, answer(keras.tree.map_structure(tf.convert_to_tensor, x)))
+
+
 def _context() -> Any:
     """The replica that this runs as, if there are others."""
     context = tf.distribute.get_replica_context()
@@ -96,9 +105,9 @@ class Engine:
             with self.strategy.scope():
                 optimizer.build(model.trainable_variables)
         of_all_replicas(optimizer)
-        # Keras's gives what each replica makes of the same batch, in two sums over processes that may wait for each other crosswise.
-        answer = tf.function(lambda x: model(x, training=False), reduce_retracing=True, autograph=False)
-        model.predict_on_batch = lambda x: keras.tree.map_structure(np.asarray, answer(tf.convert_to_tensor(x)))
+        for one in model._flatten_layers():
+            if isinstance(one, keras.Model):  # that of a diffusion, too, which the first process may ask alone
+                one.predict_on_batch = _answering(one)
         # Keras would take the mean of a batch over replicas to see its shapes, which whole numbers and uneven parts do not have.
         model._maybe_symbolic_build = lambda *arguments, **named: None
         if self.processes > 1:  # its means of losses ask for an axis that single numbers do not have

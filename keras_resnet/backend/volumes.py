@@ -1,6 +1,7 @@
 """More of the reference: operations of volumes, and what makes maps larger."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -116,12 +117,22 @@ def nearest(x: Tensor, size: tuple, data_format: str) -> Tensor:
 
 def aligned(x: Tensor, size: tuple, data_format: str) -> Tensor:
     """Images or volumes of another size, linearly along each axis, on which pixel i lies at `i * (old - 1) / (new - 1)`."""
+    return linear(x, size, data_format, lambda i, old, new: i * ((old - 1) / ops.maximum(new - 1, 1)))
+
+
+def between_centres(x: Tensor, size: tuple, data_format: str) -> Tensor:
+    """The same with pixels' centres in their places: pixel i lies at `(i + 1/2) * old / new - 1/2`, and within the old map."""
+    return linear(x, size, data_format, lambda i, old, new: ops.clip((i + 0.5) * (old / new) - 0.5, 0, old - 1))
+
+
+def linear(x: Tensor, size: tuple, data_format: str, place: Callable[[Tensor, Tensor, Tensor], Tensor]) -> Tensor:
+    """Images or volumes of another size, linearly along each axis, whose pixel i lies at `place(i, old, new)` of the old one."""
     wide = keras.backend.result_type(x.dtype, "float32")
     letters = "nabcd"[: len(x.shape)]
     for axis, new in zip(spatial_axes(data_format, len(x.shape)), size, strict=True):
         old = ops.shape(x)[axis]
-        step = ops.cast(old - 1, wide) / ops.cast(ops.maximum(new - 1, 1), wide)
-        apart = ops.cast(ops.arange(new), wide)[:, None] * step - ops.cast(ops.arange(old), wide)
+        places = place(ops.cast(ops.arange(new), wide), ops.cast(old, wide), ops.cast(new, wide))
+        apart = places[:, None] - ops.cast(ops.arange(old), wide)
         share = ops.cast(ops.relu(1 - ops.abs(apart)), x.dtype)  # a matrix product, as XLA has no fast way to pick pixels
         x = ops.einsum(f"z{letters[axis]},{letters}->{letters.replace(letters[axis], 'z')}", share, x)
     return x

@@ -63,3 +63,20 @@ def test_sizes_that_are_open_while_it_is_traced(method, form):
     for shape in ((2, 5, 7, 3), (1, 4, 3, 6)):
         x = normal(*shape)
         assert tolerances.difference(as_numpy(traced(x)), as_numpy(enlarged(tf.constant(x)))) < tolerances.OPERATION["float32"]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow's compiler")
+@pytest.mark.parametrize(("old", "new"), [(5, 9), (5, 15), (9, 65), (5, 10), (8, 5)])
+def test_compiled_by_xla_values_are_the_same(old, new):
+    """TensorFlow 2.21's own kernel gives others at odd factors."""
+    import tensorflow as tf
+
+    x = tf.constant(normal(2, old, 3, 2))
+
+    def enlarged(x):
+        return backend.upsample(x, (new, 6), "bilinear", "channels_last")
+
+    expected = as_numpy(tf.image.resize(x, (new, 6)))
+    for jit in (False, True):
+        found = as_numpy(tf.function(enlarged, jit_compile=jit)(x))
+        assert tolerances.difference(found, expected) < tolerances.OPERATION["float32"]
