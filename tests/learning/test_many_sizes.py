@@ -22,6 +22,12 @@ def check(found: dict) -> None:
         assert expected[name.removeprefix("val_")] == pytest.approx(value, abs=1e-6)
 
 
+def quick_but_on_jax(test):
+    """Which compiles anew for each size."""
+    return pytest.mark.full(test) if NAME == "jax" else test
+
+
+@quick_but_on_jax
 def test_one_replica():
     found = many_sizes.tested(ALONE)
     image = keras.Input((None, None, 2))

@@ -12,11 +12,13 @@ from tests import tolerances
 from tests.arrays import as_numpy, normal
 from tests.check_layer import run
 from tests.check_model import check_model
-from tests.quick import quick_on_torch
+from tests.quick import ON_TORCH, quick_on_torch
 
 tiny = functools.partial(resnet, depths=(1, 1), widths=(16, 32))
 small_v2 = functools.partial(resnetv2, depths=(1, 1), widths=(8, 16), stem_width=8)
 small = functools.partial(cifar_resnet, depths=(1, 2, 1), widths=(4, 8, 12))
+
+SLOW = () if ON_TORCH else pytest.mark.full  # what is special about these is tested of their layers, too
 
 
 @pytest.mark.parametrize(
@@ -27,10 +29,10 @@ small = functools.partial(cifar_resnet, depths=(1, 2, 1), widths=(4, 8, 12))
         (functools.partial(tiny, residual_scale="1/sqrt(N)", stochastic_depth=0.2, remat=True), 33, (4, 8)),
         (functools.partial(small, shortcut=None, activation="gelu", zero_padding="both"), 15, (1, 2, 4)),
         (functools.partial(tiny, stem="tiered", stem_pool="conv", shortcut="avg_pool", attention="se"), 33, (4, 8)),
-        (functools.partial(tiny, block="basic", stem="deep", anti_alias="blur", attention="eca"), 35, (4, 8)),
+        pytest.param(functools.partial(tiny, block="basic", stem="deep", anti_alias="blur", attention="eca"), 35, (4, 8), marks=SLOW),
         (functools.partial(tiny, groups=4, group_width=16, reduce_first=2, shortcut="projection_3x3", anti_alias="average"), 34, (4, 8)),
         (functools.partial(small, block="bottleneck", preactivation=True, shortcut="projection", stochastic_depth=0.2), 16, (1, 2, 4)),
-        (functools.partial(small_v2, stem="deep", shortcut="avg_pool"), 33, (4, 8)),
+        pytest.param(functools.partial(small_v2, stem="deep", shortcut="avg_pool"), 33, (4, 8), marks=SLOW),
         (functools.partial(small_v2, stem_pool="zero_max", conv="standardized", norm="group", remat=True), 34, (4, 8)),
         (functools.partial(small_v2, depths=(2, 1), strides_at="last", stem_pool="zero_max", use_bias="unnormalized"), 33, (8, 8)),
         (functools.partial(nf_resnet, depths=(1, 1), widths=(8, 16), stem_width=8, zero_init_residual=False, attention="se"), 33, (4, 8)),

@@ -63,10 +63,10 @@ def test_output_has_the_images_size(builder, size):
     "settings",
     [
         {},
-        dict(upsampling="transpose", merge="add", norm="layer"),
         *(
             pytest.param(settings, marks=() if ON_TORCH else pytest.mark.full)
             for settings in (
+                dict(upsampling="transpose", merge="add", norm="layer"),
                 dict(upsampling="bilinear", norm="group", attention="scse", dropout=0.2),
                 dict(attention="scse", norm="instance"),
                 dict(norm=None),

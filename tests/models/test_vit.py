@@ -17,6 +17,7 @@ from tests.check_layer import check_layer, run
 from tests.check_model import check_model
 from tests.golden import seeded, seeded_vit
 from tests.gradients import layer_gradients
+from tests.quick import ON_TORCH
 
 small = functools.partial(vit, dim=24, depths=(1, 2), num_heads=3, patch_size=8, position_grid=(3, 4))
 LAYERS = {
@@ -66,7 +67,7 @@ def test_every_layer_has_a_configuration():
     "settings",
     [
         {},
-        dict(backbone_depths=(1, 1), patch_size=2),
+        pytest.param(dict(backbone_depths=(1, 1), patch_size=2), marks=() if ON_TORCH else pytest.mark.full),
         dict(layer_scale=0.1, stochastic_depth=0.2, remat=True, qkv_bias=False),
         dict(pre_norm=False, residual_scale="1/sqrt(N)"),
     ],
