@@ -85,7 +85,7 @@ class Augmentation:
     rand_chance: float = 0.5  # of each operation
     rand_increasing: bool = True  # whether all operations grow stronger with the magnitude
     pad: int = 0  # pixels around the picture before it is cut to its size again, at random
-    pad_mode: Literal["mean", "reflect"] = "mean"  # what those pixels are
+    pad_mode: Literal["constant", "reflect"] = "constant"  # whether those pixels are the mean, or the picture mirrored
     erasing: float = 0.0  # share of pictures with a rectangle that is erased
     erasing_fill: Literal["noise", "mean"] = "noise"  # by what
     mixup: float = 0.0  # alpha; 0: none

@@ -47,8 +47,8 @@ class Pictures:
         flip: bool = False,
         keep: float = 1.0,
         stop: bool = False,
-        opened: Callable[[int], Any] | None = None,
         squeeze: bool = False,
+        opened: Callable[[int], Any] | None = None,
     ):
         self.paths, self.size, self.seed, self.area, self.ratio = paths, size, seed, area, ratio
         self.flip, self.keep, self.stop, self.squeeze = flip, keep, stop, squeeze
@@ -105,10 +105,8 @@ class Pictures:
 
     def part(self, indices: np.ndarray) -> "Pictures":
         """Those at `indices`; what could not be read so far stays known."""
-        settings: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep, self.stop)
-        of = Pictures(
-            [self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])), squeeze=self.squeeze
-        )
+        settings: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep, self.stop, self.squeeze)
+        of = Pictures([self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])))
         of.unread = self.unread
         return of
 

@@ -9,8 +9,6 @@ from keras import ops
 from keras_resnet import learning
 from training.recipe import Recipe
 
-PAD_MODES = {"mean": "constant", "reflect": "reflect"}
-
 
 @keras.saving.register_keras_serializable("keras_resnet_training")
 class Prepared(learning.Augmentation):
@@ -86,7 +84,7 @@ def changes(recipe: Recipe, on_device: bool) -> list[learning.Augmentation]:
         found.append(learning.RandAugment(wanted.rand_count, wanted.rand_magnitude, deviation, wanted.rand_chance, wanted.rand_increasing))
     found.append(Prepared(data.size, data.mean, data.deviation))
     if wanted.pad:  # behind the norm, so that what comes in is the mean
-        found.append(learning.PadAndCrop(wanted.pad, on_device and wanted.flip and not wanted.crop_area, mode=PAD_MODES[wanted.pad_mode]))
+        found.append(learning.PadAndCrop(wanted.pad, on_device and wanted.flip and not wanted.crop_area, mode=wanted.pad_mode))
     if wanted.erasing:
         found.append(learning.RandomErasing(wanted.erasing, fill="normal" if wanted.erasing_fill == "noise" else 0.0))
     if wanted.mixup or wanted.cutmix:

@@ -92,13 +92,14 @@ def files(recipe: Recipe, where: str | None) -> dict[str, list]:
     return {name.replace("masks", "labels"): value for name, value in arranged.items()}
 
 
-def check_pairs(found: dict[str, list], classes: int) -> None:
+def check_pairs(found: dict[str, list], changed: Changed, classes: int) -> None:
     """Opens each picture and its mask, so that what is wrong with one is said before hours of training and not in them.
 
     Raises:
-        ValueError: if one cannot be read, has other labels than those of the classes and 255, or all that is learnt from is background.
+        ValueError: if one cannot be read, has other channels, or other labels than those of the classes and 255, or all that is learnt
+            from is background.
     """
-    learnt, _ = (_labels(found[f"{part}_images"], found[f"{part}_labels"], classes) for part in ("train", "test"))
+    learnt, _ = (_labels(found[f"{part}_images"], found[f"{part}_labels"], changed, classes) for part in ("train", "test"))
     if learnt <= {0, UNCOUNTED}:
         raise ValueError(
             f"The masks to learn from show the labels {sorted(learnt)} alone: background, and {UNCOUNTED} where pixels do not count. "
@@ -106,9 +107,9 @@ def check_pairs(found: dict[str, list], classes: int) -> None:
         )
 
 
-def _labels(images: list, masks: list, classes: int) -> set[int]:
+def _labels(images: list, masks: list, changed: Changed, classes: int) -> set[int]:
     """All that masks show; each is opened with its picture."""
-    pairs = learning.Pairs(images, masks, None, 1, shuffle=False, classes=classes)
+    pairs = learning.Pairs(images, masks, changed.normalized, 1, shuffle=False, classes=classes)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         return set().union(*pool.map(lambda index: np.unique(pairs[index][1]).tolist(), range(len(pairs))))
 
@@ -120,7 +121,7 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
         raise ValueError(f"`loss.kind` of a segmentation is 'dice_cross_entropy'. Received: {recipe.loss.kind!r}.")
     found, changed = files(recipe, where), Changed(data)
     if replicas.is_first:
-        check_pairs(found, data.classes)
+        check_pairs(found, changed, data.classes)
     model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
     check_shapes(model, {data.size}, data.channels, lambda size: (size, size, data.classes))
     images, masks = found["train_images"], found["train_labels"]
@@ -130,7 +131,6 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
     size = replicas.least_test_batch  # pictures differ in size
     settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
     validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
-    _ = batches[0], validation[0]  # what does not fit is refused before anything is written
     loss = losses.DiceCrossEntropy(background=False, ignore_index=UNCOUNTED)
     score = metrics.IoU(classes=data.classes, ignore_index=UNCOUNTED)
     several = isinstance(model.output, dict)

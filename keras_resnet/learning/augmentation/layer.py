@@ -68,12 +68,6 @@ class Augmentation(keras.layers.Layer):
         return {**super().get_config(), "seed": self.seed}
 
 
-def check_channels(name: str, images: Any) -> None:
-    """Raises unless pictures are grey or coloured."""
-    if images.shape[-1] not in (1, 3):
-        raise ValueError(f"{name} takes pictures of 1 or 3 channels. Received: shape={tuple(images.shape)}.")
-
-
 def count_and_sizes(images: Any) -> tuple[Any, Any, Any]:
     """How many pictures, and their height and width."""
     shape = ops.shape(images)

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_resnet.learning.augmentation.layer import count_and_sizes
+from keras_resnet.layers.configured import check_number
+from keras_resnet.learning.augmentation.draws import Draws
+from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
 from keras_resnet.learning.augmentation.sampling import sampled
 
 Chosen = Mapping[str, Any]  # name of an operation to which pictures take it
@@ -27,6 +29,37 @@ class Strengths(NamedTuple):
     start: Any  # of what values on solarizing inverts them
     more: Any  # that is added to values below 128
     factor: Any  # of what a blend keeps
+
+
+class Operations(Augmentation):
+    """What draws some of these for each picture of values 0 to 255.
+
+    A subclass says in `drawn(x, draws)` which, for whole values as float32.
+
+    Args:
+        fill: value of what comes in from outside the picture, from 0 to 255.
+        seed, **kwargs: see `Augmentation`.
+    """
+
+    def __init__(self, fill: float, seed: int | None, **kwargs: Any):
+        super().__init__(seed, **kwargs)
+        check_number("fill", fill, 0, most=255)
+        self.fill = float(fill)
+
+    def check(self, images: Any) -> None:
+        super().check(images)
+        if images.shape[-1] not in (1, 3):
+            raise ValueError(f"{type(self).__name__} takes pictures of 1 or 3 channels. Received: shape={tuple(images.shape)}.")
+
+    def change(self, images: Any, draws: Draws) -> Any:
+        return as_before(self.drawn(ops.round(ops.clip(ops.cast(images, "float32"), 0, 255)), draws), images)
+
+    def drawn(self, x: Any, draws: Draws) -> Any:
+        """The changed values, with these random numbers."""
+        raise NotImplementedError("What draws operations says here which.")
+
+    def get_config(self) -> dict:
+        return {**super().get_config(), "fill": self.fill}
 
 
 def applied(x: Any, taken: Any, strengths: Strengths, fill: float) -> Any:

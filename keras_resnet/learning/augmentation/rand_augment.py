@@ -9,11 +9,11 @@ from keras import ops
 from keras_resnet.layers.configured import check_count, check_flag, check_number
 from keras_resnet.learning.augmentation import operations
 from keras_resnet.learning.augmentation.draws import Draws
-from keras_resnet.learning.augmentation.layer import Augmentation, as_before, check_channels, count_and_sizes
+from keras_resnet.learning.augmentation.layer import count_and_sizes
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class RandAugment(Augmentation):
+class RandAugment(operations.Operations):
     """Random operations on pictures of values 0 to 255: `RandAugment(magnitude=7, deviation=0.5)` is timm's `rand-m7-mstd0.5-inc1`.
 
     Each picture takes `count` times one of the 15 operations below, alike likely, and applies it with probability `chance`, at a magnitude
@@ -62,31 +62,25 @@ class RandAugment(Augmentation):
         seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(seed, **kwargs)
+        super().__init__(fill, seed, **kwargs)
         check_count("count", count)
         check_number("magnitude", magnitude, 0, math.nextafter(10, 11))
         if deviation != math.inf:
             check_number("deviation", deviation, 0)
         check_number("chance", chance, 0, math.nextafter(1, 2))
         check_flag("increasing", increasing)
-        check_number("fill", fill, 0, most=255)
         self.count, self.magnitude, self.deviation, self.chance = int(count), float(magnitude), float(deviation), float(chance)
-        self.increasing, self.fill = bool(increasing), float(fill)
+        self.increasing = bool(increasing)
 
-    def check(self, images: Any) -> None:
-        super().check(images)
-        check_channels(type(self).__name__, images)
-
-    def change(self, images: Any, draws: Draws) -> Any:
-        number = count_and_sizes(images)[0]
-        x = ops.round(ops.clip(ops.cast(images, "float32"), 0, 255))
+    def drawn(self, x: Any, draws: Draws) -> Any:
+        number = count_and_sizes(x)[0]
         for _ in range(self.count):
             taken = draws.below(len(operations.OPERATIONS), number)
             # None of them where the operation is not to happen.
             taken = ops.where(draws.happens(self.chance, number), taken, -1)
             sign = ops.where(draws.happens(0.5, number), 1.0, -1.0)
             x = self.applied(x, taken, self._magnitudes(draws, number), sign)
-        return as_before(x, images)
+        return x
 
     def applied(self, x: Any, taken: Any, magnitudes: Any, signs: Any) -> Any:
         """Whole values 0 to 255 as float32 after the operation of this number in `OPERATIONS`, -1 for none, one for each picture."""
@@ -111,5 +105,5 @@ class RandAugment(Augmentation):
         return ops.clip(self.magnitude + self.deviation * draws.normal(number), 0, 10)
 
     def get_config(self) -> dict:
-        names = ("count", "magnitude", "deviation", "chance", "increasing", "fill")
+        names = ("count", "magnitude", "deviation", "chance", "increasing")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

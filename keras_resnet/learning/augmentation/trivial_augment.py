@@ -5,10 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_resnet.layers.configured import check_number
 from keras_resnet.learning.augmentation import operations
 from keras_resnet.learning.augmentation.draws import Draws
-from keras_resnet.learning.augmentation.layer import Augmentation, as_before, check_channels, count_and_sizes
+from keras_resnet.learning.augmentation.layer import count_and_sizes
 
 LEFT_OUT = ("invert", "solarize_add")
 WIDE = (-1, *(i for i, name in enumerate(operations.OPERATIONS) if name not in LEFT_OUT))  # -1: the picture as it is
@@ -16,7 +15,7 @@ STRONGEST = 30
 
 
 @keras.saving.register_keras_serializable("keras_resnet")
-class TrivialAugment(Augmentation):
+class TrivialAugment(operations.Operations):
     """One random operation on each picture of values 0 to 255: torchvision's `TrivialAugmentWide()` with bilinear values.
 
     Each picture takes one of the 14 operations below, alike likely, of strength `s = 0, 1/30, ..., 1`, alike likely. A sign is drawn where
@@ -49,21 +48,14 @@ class TrivialAugment(Augmentation):
     """
 
     def __init__(self, fill: float = 0.0, seed: int | None = None, **kwargs: Any):
-        super().__init__(seed, **kwargs)
-        check_number("fill", fill, 0, most=255)
-        self.fill = float(fill)
+        super().__init__(fill, seed, **kwargs)
 
-    def check(self, images: Any) -> None:
-        super().check(images)
-        check_channels(type(self).__name__, images)
-
-    def change(self, images: Any, draws: Draws) -> Any:
-        number = count_and_sizes(images)[0]
-        x = ops.round(ops.clip(ops.cast(images, "float32"), 0, 255))
+    def drawn(self, x: Any, draws: Draws) -> Any:
+        number = count_and_sizes(x)[0]
         taken = ops.take(ops.convert_to_tensor(WIDE, dtype="int32"), draws.below(len(WIDE), number), axis=0)
         levels = ops.cast(draws.below(STRONGEST + 1, number), "float32")
         signs = ops.where(draws.happens(0.5, number), 1.0, -1.0)
-        return as_before(self.applied(x, taken, levels, signs), images)
+        return self.applied(x, taken, levels, signs)
 
     def applied(self, x: Any, taken: Any, levels: Any, signs: Any) -> Any:
         """Whole values 0 to 255 as float32 after the operation of this number in `OPERATIONS`, -1 for none, at a level from 0 to 30."""
@@ -80,6 +72,3 @@ class TrivialAugment(Augmentation):
             factor=1 + 0.99 * signed,
         )
         return operations.applied(x, taken, strengths, self.fill)
-
-    def get_config(self) -> dict:
-        return {**super().get_config(), "fill": self.fill}
