@@ -88,21 +88,8 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
         FileNotFoundError: if there is no file at `weights`.
         OSError: if published weights are not in the cache and cannot be downloaded.
     """
-    model_name, weights = sources.split(model_name, weights, ZOO)
-    if not isinstance(model_name, str) or model_name not in NETWORKS:
-        close = difflib.get_close_matches(str(model_name).lower(), NETWORKS, n=3, cutoff=0.5)
-        hint = f" Closest: {', '.join(close)}." if close else ""
-        decoder = next((name for name in DECODERS if name.lower() == str(model_name).lower().replace("_", "")), None)
-        if decoder:
-            hint = f' {decoder} takes an encoder: keras_resnet.{decoder}("resnet34").{hint}'
-        raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(NETWORKS)}.")
-    row = NETWORKS[model_name]
+    model_name, weights, row = named(model_name, weights, settings)
     allowed = inspect.signature(row.builder).parameters
-    for name in settings:
-        if name not in allowed:
-            close = difflib.get_close_matches(name, allowed, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
     if weights is None or model_name not in ZOO:
         path = None if weights is None else load.check_source(weights)
         model = row.builder(**{"name": model_name, **_laid_out(row.settings, settings), **settings})
@@ -125,6 +112,26 @@ def create_model(model_name: str, weights: Any = None, **settings: Any) -> keras
     if source.checkpoint is not None or adapted:
         _say(model_name, path.name, source.checkpoint, "; ".join(filter(None, (adapted, changed))))
     return model
+
+
+def named(model_name: str, weights: Any, settings: Mapping[str, Any]) -> tuple[str, Any, Row]:
+    """The network's name by itself, its weights, and its row; builds nothing, and raises as `create_model` where there is none such."""
+    model_name, weights = sources.split(model_name, weights, ZOO)
+    if not isinstance(model_name, str) or model_name not in NETWORKS:
+        close = difflib.get_close_matches(str(model_name).lower(), NETWORKS, n=3, cutoff=0.5)
+        hint = f" Closest: {', '.join(close)}." if close else ""
+        decoder = next((name for name in DECODERS if name.lower() == str(model_name).lower().replace("_", "")), None)
+        if decoder:
+            hint = f' {decoder} takes an encoder: keras_resnet.{decoder}("resnet34").{hint}'
+        raise ValueError(f"There is no network named {model_name!r}.{hint} keras_resnet.list_models() lists all {len(NETWORKS)}.")
+    row = NETWORKS[model_name]
+    allowed = inspect.signature(row.builder).parameters
+    for name in settings:
+        if name not in allowed:
+            close = difflib.get_close_matches(name, allowed, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise TypeError(f"{model_name} has no argument {name!r}.{hint} It takes: weights, {', '.join(allowed)}.")
+    return model_name, weights, row
 
 
 def _laid_out(own: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if recipe is not None and arguments.show:
         print(fields.to_json(recipe))
         return 0
-    from training import run  # and Keras with its backend
+    from training import report, run  # and Keras with its backend
 
     try:
         if recipe is None:
@@ -159,8 +159,8 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"Pictures that could not be read: {len(found['unread'])}.")
     if found.get("unopened"):
         print(f"Pictures that no batch has asked for: {found['unopened']}. Whether they can be read is not known.")
-    if "accuracy" in found:
-        print(f"{100 * found['accuracy']:.2f} % of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
+    if "accuracy" in found or "iou" in found:
+        print(f"{report.measured(found)} of the test pictures. Published: {found['published'] or 'nothing for this one'}.")
     print(f"{folder}/report.png, result.json, model.keras")
     return 0
 

@@ -1,13 +1,14 @@
 """Optimizer, learning rate and loss of a recipe, as Keras takes them."""
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 
 import keras_resnet
-from keras_resnet import learning
+from keras_resnet import learning, zoo
 from training.recipe import Recipe
 
 
@@ -58,6 +59,21 @@ def class_loss(recipe: Recipe) -> keras.losses.Loss:
     return keras.losses.CategoricalCrossentropy(from_logits=True)
 
 
+def check_network(recipe: Recipe) -> None:
+    """Builds nothing, and raises as `network` at a name or an argument that there is not: before pictures are opened."""
+    wanted = recipe.network
+    with _of_settings():
+        zoo.named(wanted.name, wanted.weights, wanted.settings)
+
+
+@contextlib.contextmanager
+def _of_settings() -> Iterator[None]:
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(f"`network.settings`: {error}") from error
+
+
 def network(recipe: Recipe, **settings: Any) -> keras.Model:
     """The recipe's network of the zoo.
 
@@ -65,10 +81,8 @@ def network(recipe: Recipe, **settings: Any) -> keras.Model:
         ValueError: at a name or an argument that there is not, with the nearest.
     """
     wanted = recipe.network
-    try:
+    with _of_settings():
         model = keras_resnet.create_model(wanted.name, weights=wanted.weights, **{**settings, **wanted.settings})
-    except TypeError as error:
-        raise ValueError(f"`network.settings`: {error}") from error
     head: Any = next((layer for layer in model.layers if layer.name == "head"), None)
     if (wanted.zero_head or wanted.dropout) and not isinstance(head, keras.layers.Dense):
         raise ValueError(f"`network.zero_head` and `network.dropout` are for classifiers. Received: network.name={wanted.name!r}.")
@@ -90,11 +104,20 @@ def check_shapes(model: keras.Model, sizes: Iterable[int], channels: int, output
         output: the shape, but for the batch, that is wanted of what it gives first for a size.
 
     Raises:
-        ValueError: if it does not, or gives something else.
+        ValueError: if it does not, or gives something else, or could not be trained on them: instance normalization takes all from a map
+            of one pixel.
     """
+    normalized = {layer.name: layer.output for layer in model.layers if getattr(layer, "norm", None) == "instance"}
     for size in sizes:
-        found = model.compute_output_spec(keras.KerasTensor((2, size, size, channels), dtype="float32"))
-        first = keras.tree.flatten(found)[0]
+        pictures = keras.KerasTensor((2, size, size, channels), dtype="float32")
+        maps = keras.Model(model.inputs[0], normalized).compute_output_spec(pictures) if normalized else {}
+        lost = [name for name, found in maps.items() if set(found.shape[1:-1]) == {1}]
+        if lost:
+            raise ValueError(
+                f"Pictures of {size} pixels are a map of one pixel in {lost[0]!r} of {model.name!r}, and instance normalization leaves "
+                "nothing of that. Set data.size to more, or network.name to a network of fewer stages."
+            )
+        first = keras.tree.flatten(model.compute_output_spec(pictures))[0]
         if tuple(first.shape[1:]) != output(size):
             raise ValueError(
                 f"{model.name!r} gives {tuple(first.shape[1:])} for a picture of {size} pixels, and {output(size)} is to be learnt. "

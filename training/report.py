@@ -21,13 +21,19 @@ def check() -> None:
         raise ImportError("The report is drawn by matplotlib, which is not installed: `pip install matplotlib`.")
 
 
+def measured(found: dict[str, Any]) -> str:
+    """What a run reached on its test pictures: the share of them, or how their masks overlap."""
+    if "accuracy" in found:
+        return f"{100 * found['accuracy']:.2f} %"
+    return f"Mean IoU {100 * found['iou']:.2f} %" if found.get("iou") is not None else "nothing"
+
+
 def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found: dict[str, Any]) -> None:
     """Writes the picture."""
     from matplotlib.figure import Figure
 
-    curves = [("loss", "loss")]
-    if any("accuracy" in row for row in log):
-        curves.append(("accuracy", "accuracy (%)"))
+    shares = (("accuracy", "accuracy (%)"), ("iou", "mean IoU (%)"), ("out_iou", "mean IoU (%)"))
+    curves = [("loss", "loss"), *((name, label) for name, label in shares if any(name in row for row in log))]
     matrix = np.array(found.get("confusion", []))
     # A figure without pyplot: no window and no screen needed.
     figure = Figure(figsize=(5 * (len(curves) + 1 + bool(matrix.size)), 4.5), layout="constrained", facecolor="white")
@@ -36,10 +42,9 @@ def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found:
         _draw_curve(place, log, name, label)
     _draw_speed(axes[len(curves)], log)
     if matrix.size:
-        _draw_confusion(figure, axes[-1], matrix, found.get("classes", []))
-    accuracy = f"{100 * found['accuracy']:.2f} %" if "accuracy" in found else ""
+        _draw_confusion(figure, axes[-1], matrix, found.get("classes", []), "pixels" if "iou" in found else "pictures")
     published = f"   published {recipe.published}" if recipe.published else ""
-    figure.suptitle(f"{recipe.name}   {accuracy} measured, {found['backend']}{published}", fontsize=12)
+    figure.suptitle(f"{recipe.name}   {measured(found)} measured, {found['backend']}{published}", fontsize=12)
     count = f"{found['replicas']} replicas, " if found["replicas"] > 1 else ""
     made = f"{count}{found['device']}   {found['framework']}, Keras {found['keras']}   commit {found['commit']}"
     figure.supxlabel(f"{datetime.timedelta(seconds=round(found['seconds']))} on {made}", fontsize=8, color=GREY)
@@ -49,7 +54,7 @@ def draw(path: pathlib.Path, recipe: Recipe, log: list[dict[str, float]], found:
 
 
 def _draw_curve(axes: Any, log: list[dict[str, float]], name: str, label: str) -> None:
-    factor = 100 if name == "accuracy" else 1
+    factor = 1 if name == "loss" else 100
     for key, colour, said in ((name, GREY, "training"), (f"val_{name}", BLUE, "test")):
         points = [(row["epoch"], factor * row[key]) for row in log if key in row]
         if points:
@@ -75,7 +80,7 @@ def _draw_speed(axes: Any, log: list[dict[str, float]]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _draw_confusion(figure: Any, axes: Any, matrix: np.ndarray, names: list[str]) -> None:
+def _draw_confusion(figure: Any, axes: Any, matrix: np.ndarray, names: list[str], counted: str) -> None:
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(matrix) <= NAMED:
@@ -89,5 +94,5 @@ def _draw_confusion(figure: Any, axes: Any, matrix: np.ndarray, names: list[str]
                 axes.text(column, row, matrix[row, column], ha="center", va="center", fontsize=6, color=colour)
     axes.set_xlabel("read as")
     axes.set_ylabel("is")
-    axes.set_title("test pictures by class", fontsize=11)
+    axes.set_title(f"test {counted} by class", fontsize=11)
     figure.colorbar(drawn, ax=axes, shrink=0.8)

@@ -15,12 +15,13 @@ import numpy as np
 from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, distributed, interrupted, machine, report, run_folder, trackers
+from training.data import masks
 from training.data.find import source
 from training.data.fingerprint import fingerprint
 from training.data.readable import only_readable
 from training.epochs import LOG, Clock, trained
 from training.fields import check_values, checked, from_json, to_json
-from training.optimization import optimizer
+from training.optimization import check_network, optimizer
 from training.recipe import Recipe
 from training.run_folder import Where
 from training.tasks import Task, classification, diffusion, segmentation
@@ -129,24 +130,26 @@ def _text(values: dict[str, Any]) -> Callable[[str], object]:
 
 def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
     """The task of all processes. Each step is one that none goes on from alone."""
-    found = None
-    if recipe.task != "segmentation":
-        found = replicas.of_all(lambda: source(recipe, where.data, where.stop_at_damaged))
-        found = only_readable(found, replicas)
+    replicas.of_all(lambda: check_network(recipe))
+    found: tuple
+    if recipe.task == "segmentation":
+        pairs = replicas.of_all(lambda: masks.files(recipe.data, where.data))
+        found = masks.only_readable(pairs, recipe.data, where.stop_at_damaged, replicas)
+    else:
+        found = (only_readable(replicas.of_all(lambda: source(recipe, where.data, where.stop_at_damaged)), replicas),)
     return replicas.of_all(lambda: _built(recipe, where, found, replicas))
 
 
-def _built(recipe: Recipe, where: Where, found: Any, replicas: learning.Replicas) -> Task:
+def _built(recipe: Recipe, where: Where, found: tuple, replicas: learning.Replicas) -> Task:
     keras.utils.set_random_seed(recipe.seed)
     policy = recipe.precision if recipe.precision == "float32" else f"mixed_{recipe.precision}"
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         with replicas.scope():
-            if recipe.task == "segmentation":
-                task = segmentation.task(recipe, where.data, replicas)
-            else:
-                task = (diffusion if recipe.task == "diffusion" else classification).task(recipe, found, replicas)
+            task = {"segmentation": segmentation, "diffusion": diffusion, "classification": classification}[recipe.task].task(
+                recipe, *found, replicas
+            )
             jit = "auto" if where.jit is None else where.jit
             task.model.compile(optimizer(recipe, recipe.steps or task.whole, task.model), jit_compile=jit, **task.compiling)
         replicas.check_model(task.model)

@@ -1,9 +1,12 @@
 """Pictures and their masks, from memory or from files, as batches for `model.fit`."""
 
+import concurrent.futures
+import functools
 import operator
 import os
 import pathlib
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,7 @@ from keras_resnet.vision import pillow_pictures
 from keras_resnet.vision.host_arrays import as_host_array
 
 NARROW = {"float64": "float32", "uint16": "int32", "uint32": "int32", "int64": "int32", "bool": "uint8"}  # what every backend takes
+NAME = "keras_resnet pairs"  # of threads
 
 
 class Pairs(CountedEpochs):
@@ -27,7 +31,8 @@ class Pairs(CountedEpochs):
     model.fit(training, epochs=10)
     ```
 
-    What comes out depends on `seed`, the epoch and the pair alone, not on how many workers there are.
+    What comes out depends on `seed`, the epoch and the pair alone, not on how many workers there are. The pairs of a batch are read and
+    augmented by a pool of threads.
 
     Args:
         images: pictures, `(height, width, channels)`, volumes, or paths of pictures: a list, or an array of equal ones.
@@ -106,7 +111,7 @@ class Pairs(CountedEpochs):
         places = part_of(self._order[index * self.batch_size : (index + 1) * self.batch_size], self.part)
         if not 0 <= index < len(self):
             raise IndexError(f"There are {len(self)} batches. Received: index={index}.")
-        pairs = [self._pair(int(place)) for place in places]
+        pairs = list(_each(self._pair, map(int, places)))
         for place, pair in zip(places, pairs, strict=True):
             for name, value, first in zip(("images", "masks"), pair, pairs[0], strict=True):
                 if value.shape != first.shape:
@@ -151,6 +156,26 @@ class Pairs(CountedEpochs):
         return f" of pair {i}" + (f" ({', '.join(files)})" if files else "")
 
 
+class UnreadableError(ValueError):
+    """A file that is no picture that can be read: `path`, and why."""
+
+    def __init__(self, path: str, reason: str, i: int):
+        super().__init__(f"The file of pair {i} is no picture that can be read. Received: {path!r} ({reason}).")
+        self.path, self.reason = path, reason
+
+
+def _each(make: Callable, places: Iterable[int]) -> Iterable:
+    """`make` of each place, by the threads; in one of them, where a pair asks for pairs, by itself: none would be left to wait for."""
+    inside = threading.current_thread().name.startswith(NAME)
+    return map(make, places) if inside else _threads(os.getpid()).map(make, places)
+
+
+@functools.lru_cache(maxsize=1)
+def _threads(process: int) -> concurrent.futures.ThreadPoolExecutor:
+    """The pool of a process: one that was forked has none of its parent's threads."""
+    return concurrent.futures.ThreadPoolExecutor(min(32, os.cpu_count() or 1), NAME)
+
+
 def _sizes(value: Any, name: str, i: int) -> tuple[int, ...]:
     """The shape of an array, or height and width in the header of a file."""
     if hasattr(value, "shape"):
@@ -181,7 +206,7 @@ def _picture(path: str | os.PathLike, i: int, read: Callable) -> Any:
         with pillow_pictures.opened(pathlib.Path(path)) as picture:
             return read(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"The file of pair {i} is no picture that can be read. Received: {str(path)!r} ({error}).") from error
+        raise UnreadableError(str(path), " ".join(str(error).split()), i) from error
 
 
 def _narrow(values: np.ndarray) -> np.ndarray:

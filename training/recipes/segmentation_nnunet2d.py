@@ -17,7 +17,9 @@ What differs:
 * Values are changed in another order: blur, low resolution, the two gammas, contrast, brightness, noise. There noise comes first, and the
   gammas last.
 * Each patch has foreground by a chance of 0.33, and it lies anywhere in it; there it is in the middle, in 4 patches of 12.
+* Side outputs are enlarged to the picture's size, and there the masks are made smaller.
 * The rate falls at each step, not each epoch. The smallest of the seven scales counts as 1/127 of the loss, and there not at all.
+* The best checkpoint is that of the greatest mean IoU of the test, and there of a running mean of Dice over patches.
 * The test is on a tenth of the pictures as a whole, and not by five folds, windows and mirrored copies.
 
 Source: Isensee et al. 2021, doi:10.1038/s41592-020-01008-z, and its first report arXiv:1809.10486. Published figures are one a data set.

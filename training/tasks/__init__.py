@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from training.recipe import Recipe
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -31,3 +33,12 @@ class Task:
     monitor: str | None
     finish: Callable[[pathlib.Path], dict[str, Any]]
     saved: Callable[[], keras.Model]
+
+
+def from_pixels(recipe: Recipe, model: keras.Model, size: int | None, activation: str) -> keras.Model:
+    """The model from values as pictures have them to probabilities, in float32; `size` is `None` for any."""
+    data = recipe.data
+    images = keras.Input((size, size, data.channels), name="pixels")
+    normalized = keras.layers.Normalization(mean=data.mean, variance=[one**2 for one in data.deviation], name="normalization")(images)
+    scores = keras.layers.Activation(activation, dtype="float32", name="probabilities")(model(normalized))
+    return keras.Model(images, scores, name=recipe.name)

@@ -13,7 +13,7 @@ from training.data.prepared import Prepared, Targets, changes
 from training.data.stream import BatchesAhead
 from training.optimization import check_shapes, class_loss, network
 from training.recipe import Recipe
-from training.tasks import Task
+from training.tasks import Task, from_pixels
 
 
 def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Callable = network) -> Task:
@@ -29,6 +29,7 @@ def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Cal
     if data.classes >= 100:
         metrics.append(keras.metrics.TopKCategoricalAccuracy(5, "top5"))
     batches = training_batches(recipe, found, replicas.part)
+    activation = "sigmoid" if recipe.loss.kind == "binary" else "softmax"  # of a binary loss each class has a probability of its own
     return Task(
         model=model,
         batches=batches,
@@ -37,7 +38,7 @@ def task(recipe: Recipe, found: Dataset, replicas: learning.Replicas, build: Cal
         compiling=dict(loss=class_loss(recipe), metrics=metrics),
         monitor="val_accuracy",
         finish=lambda folder: _finish(model, whole, found, folder),
-        saved=lambda: _saved(recipe, model),
+        saved=lambda: from_pixels(recipe, model, data.test_size or data.size, activation),
     )
 
 
@@ -73,13 +74,3 @@ def _finish(model: keras.Model, validation: Any, found: Dataset, folder: pathlib
     unread = {**getattr(found.train.images, "unread", {}), **getattr(found.test.images, "unread", {})}
     said = {"unread": unread, "unopened": getattr(found.train.images, "unopened", 0)}
     return {"accuracy": float(np.trace(counts) / counts.sum()), "confusion": counts.tolist(), "classes": found.names, **said}
-
-
-def _saved(recipe: Recipe, model: keras.Model) -> keras.Model:
-    """From values 0 to 255 to probabilities: of a binary loss each class has one of its own, of another they sum to one."""
-    data, activation = recipe.data, "sigmoid" if recipe.loss.kind == "binary" else "softmax"
-    size = data.test_size or data.size
-    images = keras.Input((size, size, data.channels), name="pixels")
-    normalized = keras.layers.Normalization(mean=data.mean, variance=[one**2 for one in data.deviation], name="normalization")(images)
-    scores = keras.layers.Activation(activation, dtype="float32", name="probabilities")(model(normalized))
-    return keras.Model(images, scores, name=recipe.name)

@@ -1,21 +1,18 @@
 """Learning masks of pictures."""
 
-import concurrent.futures
-import os
-import pathlib
+from collections.abc import Sequence
 from typing import Any
 
+import keras
 import numpy as np
 
-from keras_resnet import learning, losses, metrics
-from keras_resnet_cli.picture_folders import is_picture
-from training.data import made_up
+from keras_resnet import layers, learning, losses, metrics
+from training.data.masks import UNCOUNTED, checked
 from training.data.stream import PairsAhead
 from training.optimization import check_shapes, network
 from training.recipe import Data, Recipe
-from training.tasks import Task
+from training.tasks import Task, from_pixels
 
-UNCOUNTED = 255  # the label of pixels that do not count
 CHANCES = {
     "scale": 0.2,
     "rotation": 0.2,
@@ -30,10 +27,15 @@ CHANCES = {
 
 
 class Changed:
-    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled and mirrored, and its values changed."""
+    """What nnU-Net does to a slice and its mask: normalized, then cut, turned, scaled and mirrored, and its values changed.
 
-    def __init__(self, data: Data):
-        self.mean, self.deviation = np.array(data.mean, "float32"), np.array(data.deviation, "float32")
+    Args:
+        data: of the recipe.
+        multiple: of which the network makes the sides of a picture one, by repeating its last pixels.
+    """
+
+    def __init__(self, data: Data, multiple: Sequence[int] = (1, 1)):
+        self.data, self.multiple = data, multiple
         # Angles, ranges and chances are those of its plan for slices. What it scales by is the patch, not what is seen in it.
         self.augment = learning.PairAugmentation(
             crop=data.size,
@@ -58,80 +60,40 @@ class Changed:
     def __call__(self, image: np.ndarray, mask: np.ndarray, seed: Any = 0) -> tuple[np.ndarray, np.ndarray]:
         return self.augment(self.normalized(image), mask, seed=seed)
 
-    def normalized(self, image: np.ndarray, mask: Any = None, seed: Any = 0) -> Any:
-        """The picture as the network sees it, with its mask if one is passed; a grey one has the same in each channel."""
-        if image.shape[-1] not in (1, len(self.mean)):
-            raise ValueError(
-                f"`data.channels` is {len(self.mean)}, and there is a picture of {image.shape[-1]}. Pass --set data.channels="
-                f"{image.shape[-1]}, and as many numbers by data.mean and data.deviation."
-            )
-        values = (image.astype("float32") - self.mean) / self.deviation
-        return values if mask is None else (values, mask)
+    def tested(self, image: np.ndarray, mask: np.ndarray, seed: Any = 0) -> tuple[np.ndarray, np.ndarray]:
+        """The whole pair. What the network would add to it is added here, and does not count: so fewer sizes are compiled."""
+        margins = [(0, -side % multiple) for side, multiple in zip(image.shape, self.multiple, strict=False)]
+        image, mask = np.pad(image, [*margins, (0, 0)], mode="edge"), mask.reshape(mask.shape[:2])
+        return self.normalized(image), np.pad(mask, margins, constant_values=UNCOUNTED)
+
+    def normalized(self, image: np.ndarray) -> np.ndarray:
+        """The picture as the network sees it; a grey one has the same in each channel."""
+        checked(image, None, self.data)
+        height, width, channels = (*image.shape[:2], self.data.channels)
+        values = np.broadcast_to(image, (height, width, channels)).reshape(height, -1).astype("float32")
+        # By rows: as three numbers at a time this takes NumPy several times as long.
+        values -= np.tile(np.broadcast_to(np.array(self.data.mean, "float32"), channels), width)
+        values /= np.tile(np.broadcast_to(np.array(self.data.deviation, "float32"), channels), width)
+        return values.reshape(height, width, channels)
 
 
-def files(recipe: Recipe, where: str | None) -> dict[str, list]:
-    """Pictures and masks to learn from and to test on.
-
-    Raises:
-        ValueError: unless `where` is a folder with `images` and `masks`, files of equal names.
-    """
-    if where == "made_up":
-        return made_up.masks(recipe.data)
-    path = pathlib.Path(where or "")
-    if where is None or not (path / "images").is_dir() or not (path / "masks").is_dir():
-        raise ValueError(f"Masks are learnt from --data FOLDER that has the folders images and masks. Received: --data {where}.")
-    found = [{file.stem: str(file) for file in sorted((path / name).iterdir()) if is_picture(file.name)} for name in ("images", "masks")]
-    if found[0].keys() != found[1].keys() or len(found[0]) < 2:
-        odd = sorted(found[0].keys() ^ found[1].keys())[:5]
-        raise ValueError(f"{str(path)!r} needs two pictures or more, and a mask of the same name for each. Without the other: {odd}.")
-    names = [str(name) for name in np.random.default_rng(0).permutation(sorted(found[0]))]
-    back = min(max(1, round(recipe.data.held_back * len(names))), len(names) - 1)
-    parts = (("train", names[back:]), ("test", names[:back]))
-    kinds = (("images", found[0]), ("masks", found[1]))
-    arranged = {f"{part}_{kind}": [by_name[name] for name in chosen] for part, chosen in parts for kind, by_name in kinds}
-    return {name.replace("masks", "labels"): value for name, value in arranged.items()}
-
-
-def check_pairs(found: dict[str, list], changed: Changed, classes: int) -> None:
-    """Opens each picture and its mask, so that what is wrong with one is said before hours of training and not in them.
-
-    Raises:
-        ValueError: if one cannot be read, has other channels, or other labels than those of the classes and 255, or all that is learnt
-            from is background.
-    """
-    learnt, _ = (_labels(found[f"{part}_images"], found[f"{part}_labels"], changed, classes) for part in ("train", "test"))
-    if learnt <= {0, UNCOUNTED}:
-        raise ValueError(
-            f"The masks to learn from show the labels {sorted(learnt)} alone: background, and {UNCOUNTED} where pixels do not count. "
-            "What is to be found has the labels 1, 2, ...; in black-and-white masks write 1 in the place of 255."
-        )
-
-
-def _labels(images: list, masks: list, changed: Changed, classes: int) -> set[int]:
-    """All that masks show; each is opened with its picture."""
-    pairs = learning.Pairs(images, masks, changed.normalized, 1, shuffle=False, classes=classes)
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        return set().union(*pool.map(lambda index: np.unique(pairs[index][1]).tolist(), range(len(pairs))))
-
-
-def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task:
-    """What `run` needs, for pictures with masks."""
+def task(recipe: Recipe, found: dict[str, list], unread: dict[str, str], replicas: learning.Replicas) -> Task:
+    """What `run` needs, for pictures with masks; `unread` are those that are missing, and why."""
     data = recipe.data
     if recipe.loss.kind != "dice_cross_entropy":
         raise ValueError(f"`loss.kind` of a segmentation is 'dice_cross_entropy'. Received: {recipe.loss.kind!r}.")
-    found, changed = files(recipe, where), Changed(data)
-    if replicas.is_first:
-        check_pairs(found, changed, data.classes)
     model = network(recipe, classes=data.classes, input_shape=(None, None, data.channels))
     check_shapes(model, {data.size}, data.channels, lambda size: (size, size, data.classes))
     images, masks = found["train_images"], found["train_labels"]
+    changed = Changed(data, _multiple(model))
     repeats = -(-recipe.batch // len(images))  # so that there is a full batch
     settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
     batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
     size = replicas.least_test_batch  # pictures differ in size
-    settings = dict(classes=data.classes, part=replicas.part_to_test(len(found["test_images"]), size))
-    validation = PairsAhead(found["test_images"], found["test_labels"], changed.normalized, size, **settings)
-    loss = losses.DiceCrossEntropy(background=False, ignore_index=UNCOUNTED)
+    test = (found["test_images"], found["test_labels"], changed.tested, size)
+    parts = (replicas.part_to_test(len(found["test_images"]), size), (0, 1))
+    validation, whole = (PairsAhead(*test, classes=data.classes, part=part) for part in parts)
+    loss = losses.DiceCrossEntropy(background=False, ignore_index=UNCOUNTED, empty="smooth", smooth=1e-5)
     score = metrics.IoU(classes=data.classes, ignore_index=UNCOUNTED)
     several = isinstance(model.output, dict)
     compiling = learning.deep_supervision(model, loss, metrics=score) if several else dict(loss=loss, metrics=[score])
@@ -141,7 +103,32 @@ def task(recipe: Recipe, where: str | None, replicas: learning.Replicas) -> Task
         whole=len(images) * repeats // recipe.batch,
         validation=validation,
         compiling=compiling,
-        monitor="val_loss",
-        finish=lambda folder: {},
-        saved=lambda: learning.inference_model(model) if several else model,
+        monitor="val_out_iou" if several else "val_iou",
+        finish=lambda folder: {**_tested(model, whole, data.classes), "unread": unread},
+        saved=lambda: from_pixels(recipe, learning.inference_model(model) if several else model, None, "softmax"),
     )
+
+
+def _multiple(model: keras.Model) -> tuple[int, ...]:
+    """Of which the network itself makes the sides of a picture one."""
+    found = [layer.multiple for layer in model.layers if isinstance(layer, layers.PadToMultiple)]
+    return tuple(np.broadcast_to(found[0] if found else 1, 2).tolist())
+
+
+def _tested(model: keras.Model, pairs: learning.Pairs, classes: int) -> dict[str, Any]:
+    """How pixels of all test pictures were read, `(true, predicted)`, and the overlap of each class; `None` for one that is nowhere."""
+    counts = np.zeros((classes, classes), int)
+    for index in range(len(pairs)):
+        images, masks = pairs[index]
+        scores = model.predict_on_batch(images)
+        read = np.asarray(scores["out"] if isinstance(scores, dict) else scores).argmax(-1)
+        counts += np.bincount((masks * classes + read)[masks != UNCOUNTED], minlength=classes**2).reshape(classes, classes)
+    either = counts.sum(0) + counts.sum(1) - counts.diagonal()
+    each = [int(both) / int(count) if count else None for both, count in zip(counts.diagonal(), either, strict=True)]
+    met = [one for one in each if one is not None]
+    return {
+        "iou": sum(met) / len(met) if met else None,
+        "iou_by_class": each,
+        "confusion": counts.tolist(),
+        "classes": [str(label) for label in range(classes)],
+    }
