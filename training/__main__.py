@@ -11,6 +11,7 @@ import dataclasses
 import datetime
 import os
 import pathlib
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -125,10 +126,10 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ValueError("Which run? `python -m training resume runs/DATE-RECIPE`.")
     if not resuming and arguments.folder is not None:
         raise ValueError(f"Only resume takes a folder. Received: {str(arguments.folder)!r}. Data comes by --data, the run folder by --out.")
-    begun = ("set", "quick", "data", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit", "show")
+    begun = ("set", "quick", "out", "mixed_precision", "stop_at_damaged", "checkpoint_every", "track", "jit", "show")
     plain = parser().parse_args(["resume"])
     if resuming and any(getattr(arguments, name) != getattr(plain, name) for name in begun):
-        raise ValueError("A run is resumed as it was begun: of the options resume takes --backend alone.")
+        raise ValueError("A run is resumed as it was begun: of the options resume takes --backend and --data alone.")
     config = run_folder.config(arguments.folder) if resuming else {}
     if resuming and not arguments.backend:
         os.environ["KERAS_BACKEND"] = config["backend"]
@@ -141,7 +142,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         if recipe is None:
             folder = arguments.folder
-            found = run.resume(folder, config=config)
+            found = run.resume(folder, config=config, data=arguments.data)
         else:
             folder = arguments.out or pathlib.Path("runs", f"{datetime.date.today()}-{recipe.name}")
             data = arguments.data or ("made_up" if arguments.quick else None)
@@ -149,7 +150,7 @@ def _run(arguments: argparse.Namespace) -> int:
             jit = {None: None, "yes": True, "no": False}[arguments.jit]
             found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
     except interrupted.Stopped as stopped:
-        stopped.add_note(f"Go on with: python -m training resume {folder}")
+        stopped.add_note(f"Go on with: python -m training resume {shlex.quote(str(folder))}")
         raise
     if not found:  # of several processes the first one says it
         return 0

@@ -30,14 +30,27 @@ class Log(keras.callbacks.Callback):
         self.rows = [row for row in rows(path) if row["epoch"] <= first] if first else []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.rows.append({"epoch": epoch + 1, "learning_rate": rate, **{name: float(value) for name, value in (logs or {}).items()}})
+        self.rows.append(
+            {
+                "epoch": epoch + 1,
+                "learning_rate": last_rate(self.model.optimizer),
+                **{name: float(value) for name, value in (logs or {}).items()},
+            }
+        )
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows({**row, "epoch": int(row["epoch"])} for row in self.rows)
         written(self.path, lambda place: pathlib.Path(place).write_text(text.getvalue(), encoding="utf-8"))
+
+
+def last_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """The learning rate of the last step; of the optimizer's own a schedule gives that of the next."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+    schedule, step = optimizer._learning_rate, keras.ops.maximum(optimizer.iterations - 1, 0)
+    scheduled = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)
+    return float(keras.ops.convert_to_numpy(schedule(step) if scheduled else optimizer.learning_rate))
 
 
 def rows(path: pathlib.Path) -> list[dict[str, float]]:

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import re
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -30,7 +31,7 @@ def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterato
             raise
         raise Lost(
             f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "
-            f"again, to go on from the last checkpoint: python -m training resume {folder}"
+            f"again, to go on from the last checkpoint: python -m training resume {shlex.quote(str(folder))}"
         ) from error
 
 

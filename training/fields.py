@@ -5,7 +5,6 @@ import dataclasses
 import difflib
 import functools
 import json
-import math
 import re
 import types
 import typing
@@ -22,6 +21,7 @@ OF_THE_RECIPE = {"classes", "include_top", "input_shape", "input_tensor", "weigh
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average", "dropout"}
 AT_MOST = dict.fromkeys(("test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"), 1)
 AT_MOST |= {"seed": 2**32 - 1, "mixup": 10, "cutmix": 10}  # NumPy's seeds; beyond 10 a mixture is the mean of two pictures
+LARGEST = 1e18  # of any number, and its inverse the least above 0
 LEAST_MIX = 0.001  # below it a mixture is one of two pictures
 # Fields that not every recipe looks at: the field that says whether one does, and by which values; none listed: by any but its default.
 DECAYING = ("sgd", "lamb", "adamw")
@@ -236,11 +236,12 @@ def check_values(part: Any, path: str) -> None:
 
 def _check_range(path: str, name: str, number: float) -> None:
     least = number > 0 if name in POSITIVE else number >= 0
-    most = (name not in BELOW_ONE or number < 1) and number <= AT_MOST.get(name, math.inf)
-    # Below infinity, and so any comparison with what is no number is false; whole numbers have to fit into 64 bits.
-    if not (least and most and number < (2**63 if isinstance(number, int) else math.inf)):
-        above = "above 0" if name in POSITIVE else "0 or more"
-        top = " and below 1" if name in BELOW_ONE else f" and at most {AT_MOST[name]}" if name in AT_MOST else ""
+    most = (name not in BELOW_ONE or number < 1) and number <= AT_MOST.get(name, LARGEST)
+    # Squares have to be numbers in float32. Any comparison with what is no number is false.
+    if not (least and most and (number == 0 or 1 / LARGEST <= number <= LARGEST)):
+        above = f"above {1 / LARGEST:g}" if 0 < number < 1 / LARGEST else "above 0" if name in POSITIVE else "0 or more"
+        limit = f" and at most {AT_MOST.get(name, LARGEST)}" if name in AT_MOST or number > LARGEST else ""
+        top = " and below 1" if name in BELOW_ONE else limit
         raise ValueError(f"`{path}` must be {above}{top}. Received: {number!r}.")
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,7 @@ from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, distributed, interrupted, machine, report, run_folder, trackers
 from training.data import masks
-from training.data.find import source
+from training.data.find import placed, source
 from training.data.fingerprint import fingerprint
 from training.data.readable import only_readable
 from training.epochs import LOG, Clock, trained
@@ -47,42 +48,59 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
 
 def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> None:
     if folder.exists() and replicas.is_first:
-        raise ValueError(f"The run folder {str(folder)!r} exists. Go on with `resume {folder}`, or pass another one by --out.")
+        raise ValueError(
+            f"The run folder {str(folder)!r} exists. Go on with `resume {shlex.quote(str(folder))}`, or pass another one by --out."
+        )
     check_values(where, "where.")
     trackers.check(where.track)
     report.check()
 
 
 def _started(recipe: Recipe, where: Where, folder: pathlib.Path, task: Task) -> None:
-    config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(where), "backend": keras.backend.backend()}
-    _begun(folder, {**config, "data": fingerprint(task.batches, task.whole)})
+    place = dataclasses.replace(where, data=placed(where.data))
+    config = {"recipe": json.loads(to_json(recipe)), "where": dataclasses.asdict(place), "backend": keras.backend.backend()}
+    _begun(folder, {**config, "data": fingerprint(task.batches, task.whole, task.validation)})
 
 
-def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Goes on with a run from its last checkpoint, as `start`; with its `config` where that was read already.
+def resume(folder: pathlib.Path, verbose: Any = "auto", config: dict[str, Any] | None = None, data: str | None = None) -> dict[str, Any]:
+    """Goes on with a run from its last checkpoint, as `start`.
+
+    Args:
+        folder, verbose: of the run.
+        config: its config.json, where that was read already.
+        data: where its data are now, if they were moved.
 
     Raises:
         ValueError: if there is no run in the folder, or its checkpoints are of another model.
         OSError: if it cannot be written to.
     """
     config = config or run_folder.config(folder)
+    if data is not None:
+        config = {**config, "where": {**config["where"], "data": placed(data)}}
     recipe, where = _meant(config, folder)
+    trackers.check(where.track)
+    report.check()
     probe = staged(folder)  # before hours of training
     probe.touch()
     probe.unlink()
     with distributed.together(recipe, folder) as replicas:
         task = _prepared(recipe, where, replicas)
         replicas.of_all(lambda: _check_same(config, folder, task))
+        if data is not None:
+            replicas.of_all(lambda: written(folder / run_folder.CONFIG, _text(config)) if replicas.is_first else None)
         return _fit(recipe, where, folder, task, replicas, verbose)
 
 
 def _check_same(config: dict[str, Any], folder: pathlib.Path, task: Task) -> None:
     """Raises unless the task's data are those that the run began with."""
-    before, now = config.get("data"), fingerprint(task.batches, task.whole)
-    if isinstance(before, dict) and before != now:
+    before, now = config.get("data"), fingerprint(task.batches, task.whole, task.validation)
+    if isinstance(before, dict) and any(now.get(name) != value for name, value in before.items()):
+        then, there = (
+            f"{one.get('pictures')} pictures to learn from in {one.get('batches')} batches and {one.get('tested', 0)} to test on"
+            for one in (before, now)
+        )
         raise ValueError(
-            f"The data are not those that {str(folder)!r} began with: {before.get('pictures')} pictures to learn from in "
-            f"{before.get('batches')} batches then, {now['pictures']} in {now['batches']} now, or others. Put those back, or begin anew."
+            f"The data are not those that {str(folder)!r} began with: {then} then, {there} now, or others. Put those back, or begin anew."
         )
 
 
@@ -99,6 +117,8 @@ def config_of(folder: pathlib.Path) -> tuple[Recipe, Where, str]:
 def _meant(config: dict[str, Any], folder: pathlib.Path) -> tuple[Recipe, Where]:
     try:
         where = Where(**config["where"])
+        if not isinstance(where.track, (list, tuple)):
+            raise ValueError(f"`where.track` is a list of names. Received: {where.track!r}")
         where = dataclasses.replace(where, track=tuple(where.track))
         check_values(where, "where.")
         return from_json(json.dumps(config["recipe"])), where

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from training.callbacks import last_rate
 from training.run_folder import TRACKERS
 
 # Takes epochs that are complete, and their numbers by name.
@@ -46,8 +47,7 @@ class Track(keras.callbacks.Callback):
         self._open = [makers[name]() for name in self.names]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        row = {"learning_rate": rate, **{name: float(value) for name, value in (logs or {}).items()}}
+        row = {"learning_rate": last_rate(self.model.optimizer), **{name: float(value) for name, value in (logs or {}).items()}}
         for write, _ in self._open:
             write(epoch + 1, row)
 

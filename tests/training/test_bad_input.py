@@ -52,6 +52,8 @@ def refused(words: list[str], said: str, folder: pathlib.Path, capsys) -> None:
         ([*QUICK, "--data", ""], "--data is empty"),
         ([*QUICK, "--set", "data.test_size=3"], "this network takes 4x4 or larger"),
         ([*QUICK, "--set", "data.size=3", "--set", "network.name=resnet50"], "this network takes 32x32 or larger"),
+        (["segmentation_nnunet2d", "--quick", "--set", "data.size=1"], "show the labels [0] alone"),
+        (["segmentation_nnunet2d", "--quick", "--set", "data.size=4"], "Pictures of 4 pixels are a map of one pixel in"),
         (["segmentation_nnunet2d", "--quick", "--set", "network.name=resnet20"], "(32, 32, 2) is to be learnt. Set network.name"),
         (["list", "more"], "`list` takes nothing else"),
         (["list", "--quick"], "`list` takes nothing else"),
@@ -94,8 +96,8 @@ def test_data(tmp_path, capsys, monkeypatch):
     pathlib.Path("text.txt").write_text("hello")
     for name, said in {
         "empty": "'empty' is an empty folder",
-        "one_class": "two classes or more; it has 1",
-        "empty_class": "The class 'none' in 'empty_class' needs two pictures or more. It has 0",
+        "one_class": "2 classes or more; it has 1",
+        "empty_class": "The class 'none' in 'empty_class' needs 2 pictures or more. It has 0",
         "high.npz": "labels from 0 to 11",
         "low.npz": "labels from -1 to 1",
         "one.npz": "one class alone",
@@ -161,6 +163,8 @@ HOSTILE = {
     "a name that is a path": (with_field("name", "../../x"), "`name` must be of letters"),
     "weights that are a path": (with_field("network.weights", "/etc/hostname"), "/etc/hostname"),
     "arguments of other types": (with_field("network.settings", {"depths": {"a": 1}}), "depths"),
+    "trackers that are no list": (config(where={"data": "made_up", "track": "wandb"}), "`where.track` is a list of names"),
+    "a tracker that there is not": (config(where={"data": "made_up", "track": ["mine"]}), "A run is tracked by"),
     "data elsewhere": (config(where={"data": "/dev/null"}), "'/dev/null' is no folder"),
 }
 
@@ -181,26 +185,43 @@ def test_a_run_without_a_file(tmp_path, capsys):
 
 
 @quick_on_torch
-def test_a_run_goes_on_alone_and_with_its_own_data(tmp_path, capsys):
+def test_a_run_goes_on_alone_and_with_its_own_data(tmp_path, capsys, monkeypatch):
     rng = np.random.default_rng(0)
     data, folder = tmp_path / "data.NPZ", tmp_path / "run"
 
-    def put(count):
+    def put(count, tested=20):
         images, labels = rng.integers(0, 256, (count, 16, 16, 1), dtype="uint8"), np.arange(count) % 10
         with data.open("wb") as file:
-            np.savez(file, train_images=images, train_labels=labels, test_images=images[:20], test_labels=labels[:20])
+            np.savez(file, train_images=images, train_labels=labels, test_images=images[:tested], test_labels=labels[:tested])
 
     put(64)
-    assert main(["fashion_resnet20", "--quick", "--data", str(data), "--out", str(folder)]) == 0
+    monkeypatch.chdir(tmp_path)
+    assert main(["fashion_resnet20", "--quick", "--data", data.name, "--out", str(folder)]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
     with run_folder.alone(folder):
         assert main(["resume", str(folder)]) == 1
     assert "Another process trains in" in capsys.readouterr().err
     assert main(["resume", str(folder)]) == 0
+    moved = data.rename(tmp_path / "moved.npz")
+    assert main(["resume", str(folder)]) == 1
+    assert f"--data '{data}' is no folder" in capsys.readouterr().err
+    for data_too in (["--data", str(moved)], []):
+        assert main(["resume", str(folder), *data_too]) == 0
+    before = (folder / "config.json").read_bytes()
+    kept, data = moved.read_bytes(), moved
+    rng = np.random.default_rng(0)
+    put(64, tested=21)
+    assert main(["resume", str(folder)]) == 1
+    assert "20 to test on then, 64 pictures to learn from in 8 batches and 21 to test on now" in capsys.readouterr().err
+    data.write_bytes(kept)
     put(40)
+    assert main(["resume", str(folder), "--data", str(tmp_path / "moved.npz")]) == 1
+    assert (folder / "config.json").read_bytes() == before
     assert main(["resume", str(folder)]) == 1
     said = capsys.readouterr().err
     assert "are not those that" in said
-    assert "64 pictures to learn from in 8 batches then, 40 in 5 now" in said
+    assert "64 pictures to learn from in 8 batches and 20 to test on then, 40 pictures to learn from in 5 batches" in said
 
 
 @pytest.mark.parametrize(

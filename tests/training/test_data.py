@@ -1,5 +1,6 @@
 """Readers of data sets: what they read, and what they say of files that are wrong."""
 
+import dataclasses
 import gzip
 import os
 import re
@@ -21,8 +22,8 @@ GREY = Data("mine", classes=3, size=6, channels=1, mean=(0.0,), deviation=(255.0
 COLOUR = Data("mine", classes=2, size=8, channels=3, mean=(0.0,) * 3, deviation=(255.0,) * 3)
 
 
-def recipe(data: Data = GREY) -> Recipe:
-    return Recipe("mine", data=data, augmentation=Augmentation())
+def recipe(data: Data = GREY, **settings) -> Recipe:
+    return Recipe("mine", data=data, augmentation=Augmentation(), **settings)
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
@@ -135,6 +136,11 @@ def test_arrays_of_numpy(tmp_path):
     np.savez(path, train_images=images, train_labels=labels, test_images=images)
     with pytest.raises(ValueError, match="has test_images, and no test_labels to them"):
         find.dataset(recipe(), str(path))
+    np.savez(path, train_images=images, train_labels=labels, test_labels=labels)
+    with pytest.raises(ValueError, match="has test_labels, and no test_images to them"):
+        find.dataset(recipe(), str(path))
+    np.savez(path, train_images=images, train_labels=labels * 0)
+    assert len(np.unique(find.dataset(recipe(task="diffusion"), str(path)).train.labels)) == 1
     np.savez_compressed(path, train_images=images, train_labels=labels)
     torn, encrypted = bytearray(path.read_bytes()), bytearray(path.read_bytes())
     torn[200:240] = bytes(40)
@@ -209,13 +215,35 @@ def test_folders_that_do_not_fit(pictures, tmp_path_factory):
     with pytest.raises(ValueError, match="is an empty folder"):
         find.dataset(recipe(COLOUR), str(empty))
     (empty / "one").mkdir()
-    with pytest.raises(ValueError, match="two classes or more; it has 1"):
+    with pytest.raises(ValueError, match="2 classes or more; it has 1"):
         find.dataset(recipe(COLOUR), str(empty))
     (empty / "other").mkdir()
-    with pytest.raises(ValueError, match=r"The class 'one' .* needs two pictures"):
+    with pytest.raises(ValueError, match=r"The class 'one' .* needs 2 pictures"):
         find.dataset(recipe(COLOUR), str(empty))
     with pytest.raises(ValueError, match=r"is no folder, no .npz file and no name"):
         find.dataset(recipe(COLOUR), str(empty / "none"))
+
+
+def test_a_picture_a_class_is_enough_where_others_are_tested_on(tmp_path):
+    for place in ("train/a", "train/b", "val/a", "val/b"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("RGB", (20, 20)).save(tmp_path / place / "0.png")
+    found = find.dataset(recipe(COLOUR), str(tmp_path))
+    assert (len(found.train.labels), len(found.test.labels)) == (2, 2)
+    with pytest.raises(ValueError, match=r"The class 'a' .* needs 2 pictures or more. It has 1"):
+        find.dataset(recipe(COLOUR), str(tmp_path / "train"))
+    for place in ("train/b", "val/b"):
+        (tmp_path / place / "0.png").unlink()
+        (tmp_path / place).rmdir()
+    noise = recipe(dataclasses.replace(COLOUR, classes=1), task="diffusion")
+    assert len(find.dataset(noise, str(tmp_path)).train.labels) == 1
+
+
+def test_a_place_is_the_same_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert find.placed("tfds_folder:mine") == f"tfds_folder:{tmp_path / 'mine'}"
+    assert find.placed("mine/../other") == str(tmp_path / "other")
+    assert [find.placed(name) for name in (None, "digits", "tfds:mnist", "made_up")] == [None, "digits", "tfds:mnist", "made_up"]
 
 
 def test_random_parts(tmp_path):

@@ -37,7 +37,9 @@ SAID = {
     "augmentation.cutmix=1e-9": "`augmentation.cutmix` is 0 for none, or 0.001 or more",
     "loss.threshold=0.2": "`loss.threshold` counts where `loss.kind` is 'binary'",
     "augmentation.rand_count=3": "`augmentation.rand_count` counts where `augmentation.rand_magnitude` is set",
-    "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0. Received: inf",
+    "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0 and at most 1e+18. Received: inf",
+    "data.deviation=1e30": "`data.deviation` must be above 0 and at most 1e+18. Received: 1e+30",
+    "augmentation.crop_ratio=1e-300,1": "`augmentation.crop_ratio` must be above 1e-18. Received: 1e-300",
 }
 
 

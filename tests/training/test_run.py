@@ -54,6 +54,7 @@ def test_what_a_run_leaves(tmp_path, capsys):
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "images_per_second", "learning_rate"} <= set(log[0])
     assert all(0 <= row["data_wait"] <= 1 for row in log)
     assert result["accuracy"] == pytest.approx(log[-1]["val_accuracy"])
+    assert [row["learning_rate"] for row in log] == pytest.approx([0.1, 0.01, 0.01])  # of the last step of each
     confusion = np.array(result["confusion"])
     assert confusion.sum() == 32
     assert np.trace(confusion) / 32 == pytest.approx(result["accuracy"])
@@ -197,7 +198,7 @@ def test_rows_behind_the_checkpoint_are_written_anew(tmp_path):
 
 @quick_on_torch
 def test_a_loss_that_is_not_finite(tmp_path, capsys):
-    assert go(tmp_path / "run", "--set", "optimizer.rate=1e30", "--set", "steps=none") == 1
+    assert go(tmp_path / "run", "--set", "optimizer.rate=1e18", "--set", "steps=none") == 1
     said = capsys.readouterr().err
     assert "error: The loss is" in said
     assert "of the examples" in said

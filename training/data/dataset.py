@@ -33,11 +33,9 @@ def of_arrays(found: dict[str, Any], data: Data, where: str, names: list[str] | 
     Raises:
         ValueError: unless they are pictures and labels of the recipe's channels and classes, with what to do.
     """
-    if "test_images" not in found:
+    if "test_images" not in found and "test_labels" not in found:
         found = {**found, **_held_back(found, data.held_back, where)}
     train, test = (_part(found, name, data, where) for name in ("train", "test"))
-    if len(np.unique(train.labels)) < 2:
-        raise ValueError(f"{where} has pictures of one class alone. Learning needs two or more.")
     names = names if names is not None and len(names) == data.classes else [str(number) for number in range(data.classes)]
     return Dataset(train, test, names)
 
@@ -76,6 +74,8 @@ def _labels(found: dict[str, Any], name: str, where: str) -> np.ndarray:
 
 
 def _part(found: dict[str, Any], name: str, data: Data, where: str) -> Part:
+    if f"{name}_images" not in found:
+        raise ValueError(f"{where} has {name}_labels, and no {name}_images to them.")
     images, labels = np.asarray(found[f"{name}_images"]), _labels(found, name, where)
     if images.ndim == 3:
         images = images[..., None]

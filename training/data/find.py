@@ -1,6 +1,7 @@
 """From what a recipe and `--data` say to a data set: which reader it is."""
 
 import dataclasses
+import os
 import pathlib
 import struct
 import zipfile
@@ -35,6 +36,14 @@ def told(recipe: Recipe, where: str | None) -> Recipe:
     return dataclasses.replace(recipe, data=data, augmentation=dataclasses.replace(recipe.augmentation, pad=pad), published="")
 
 
+def placed(where: str | None) -> str | None:
+    """What `--data` says, for whoever goes on from another folder: a path from the root, names as they are."""
+    scheme, path = ("tfds_folder:", where[12:]) if where and where.startswith("tfds_folder:") else ("", where)
+    if path is None or (not scheme and (path in {*NAMED, "made_up", "tfds"} or path.startswith("tfds:"))):
+        return where
+    return scheme + os.path.abspath(os.path.expanduser(path))
+
+
 def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
     """The pictures and labels to learn from and, but for those that cannot be read, to test on; see `source`."""
     return only_readable(source(recipe, where, stop))
@@ -52,6 +61,13 @@ def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
     Raises:
         ValueError: if they are not there, damaged, or of other classes, channels or labels; one error that says what to do.
     """
+    found = _found(recipe, where, stop)
+    if recipe.task == "classification" and len(np.unique(found.train.labels)) < 2:
+        raise ValueError(f"--data {where} has pictures of one class alone. Learning needs two or more.")
+    return found
+
+
+def _found(recipe: Recipe, where: str | None, stop: bool) -> Dataset:
     data = recipe.data
     if where == "made_up":
         return of_arrays(made_up.pictures(data), data, "What was made up")
@@ -94,7 +110,7 @@ def _of_path(recipe: Recipe, path: pathlib.Path, stop: bool) -> Dataset:
     arrays = idx.folder(path) or cifar.folder(path)
     if arrays is not None:
         return of_arrays(arrays, data, said, _names(arrays))
-    return picture_folders.folder(path, data, recipe.augmentation, recipe.seed, stop)
+    return picture_folders.folder(path, data, recipe.augmentation, recipe.seed, stop, 1 if recipe.task == "diffusion" else 2)
 
 
 def _names(arrays: dict[str, Any]) -> list[str] | None:

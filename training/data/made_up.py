@@ -33,7 +33,7 @@ def masks(data: Data, count: int = 8) -> dict[str, list[np.ndarray]]:
             image = rng.integers(0, 80, (data.size, data.size, data.channels))
             mask = np.zeros((data.size, data.size), "uint8")
             for label in range(1, data.classes):
-                top, left = rng.integers(0, data.size // 2, 2)
+                top, left = rng.integers(0, max(1, data.size // 2), 2)
                 box = np.s_[top : top + data.size // 2, left : left + data.size // 2]
                 mask[box] = label
                 image[box] = 60 + image[box] + 100 * label // data.classes

@@ -14,21 +14,24 @@ from training.recipe import Augmentation, Data
 HELD_BACK = ("test", "val", "validation")
 
 
-def folder(path: pathlib.Path, data: Data, augmentation: Augmentation, seed: int, stop: bool = False) -> Dataset:
+def folder(path: pathlib.Path, data: Data, augmentation: Augmentation, seed: int, stop: bool = False, classes: int = 2) -> Dataset:
     """The pictures below `path/train` and `path/val` (or `test`), or below `path`, of which some are then held back to test on.
+
+    Of `classes` there are so many at least.
 
     Raises:
         ValueError: if a class has no pictures, or there are not as many classes as the recipe says.
     """
     train = path / "train" if (path / "train").is_dir() else path
     back = next((path / name for name in HELD_BACK if train != path and (path / name).is_dir()), None)
-    paths, labels, names = _listed(train)
+    each = 2 if back is None else 1  # pictures of a class
+    paths, labels, names = _listed(train, classes, each)
     check_classes(repr(str(train)), names, data)
     if back is None:
         kept, held = split(labels, data.held_back)
         test_paths, test_labels, paths, labels = [paths[i] for i in held], labels[held], [paths[i] for i in kept], labels[kept]
     else:
-        test_paths, test_labels, test_names = _listed(back)
+        test_paths, test_labels, test_names = _listed(back, classes, each)
         if test_names != names:
             raise ValueError(f"{str(back)!r} has other classes than {str(train)!r}: {sorted(set(names) ^ set(test_names))}.")
     learnt, tested = cut(paths, test_paths, data, augmentation, seed, stop)
@@ -62,16 +65,16 @@ def check_classes(where: str, names: list[str], data: Data) -> None:
         )
 
 
-def _listed(path: pathlib.Path) -> tuple[list[str], np.ndarray, list[str]]:
+def _listed(path: pathlib.Path, classes: int, each: int) -> tuple[list[str], np.ndarray, list[str]]:
     places = folders_in(path)
-    if len(places) < 2:
-        raise ValueError(f"{str(path)!r} must hold a folder of pictures for each of two classes or more; it has {len(places)}.")
+    if len(places) < classes:
+        raise ValueError(f"{str(path)!r} must hold a folder of pictures for {classes} classes or more; it has {len(places)}.")
     paths: list[str] = []
     labels: list[int] = []
     for number, place in enumerate(places):
         found = pictures_below(place)
-        if len(found) < 2:
-            raise ValueError(f"The class {place.name!r} in {str(path)!r} needs two pictures or more. It has {len(found)}.")
+        if len(found) < each:
+            raise ValueError(f"The class {place.name!r} in {str(path)!r} needs {each} pictures or more. It has {len(found)}.")
         paths += found
         labels += [number] * len(found)
     return paths, np.asarray(labels, "int32"), [printable(place.name) for place in places]

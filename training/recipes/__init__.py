@@ -56,7 +56,7 @@ def quick(full: Recipe) -> Recipe:
     replace = dataclasses.replace
     return replace(
         full,
-        data=replace(full.data, size=size, test_size=size, classes=min(full.data.classes, 10)),
+        data=replace(full.data, size=size, test_size=full.data.test_size and size, classes=min(full.data.classes, 10)),
         network=replace(full.network, weights=None, settings={**full.network.settings, **full.network.quick}),
         schedule=replace(full.schedule, warm_up=min(full.schedule.warm_up, 0.5), milestones=(1,) if full.schedule.milestones else ()),
         augmentation=replace(full.augmentation, pad=min(full.augmentation.pad, 2)),
