@@ -1,6 +1,8 @@
 """Recipes as text and from text, and what is said of wrong ones."""
 
 import dataclasses
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,9 @@ import pytest
 from keras_resnet import list_models
 from training import fields, recipes
 from training.recipe import Augmentation, Data, Recipe
+from training.recipes import bit_hyperrule
 
+README = pathlib.Path(__file__).parents[2] / "README.md"
 SAID = {
     "epoch=3": "no field 'epoch'. Closest: epochs",
     "optimizer.momentun=0.9": "no field 'optimizer.momentun'. Closest: momentum",
@@ -93,6 +97,25 @@ def test_recipes(name):
     small = fields.checked(recipes.quick(recipe))
     assert small.epochs * small.steps * small.batch <= 48
     assert small.data.size <= 32
+    assert small.published == ""  # what was published is of other data and another network
+
+
+def test_what_the_readme_says_of_them():
+    said = re.search(r"one of (\d+) recipes, (\d+) of them with a published result", README.read_text(encoding="utf-8"))
+    assert [int(number) for number in said.groups()] == [len(recipes.RECIPES), sum(bool(one.published) for one in recipes.RECIPES.values())]
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps", "rise", "falls"),
+    [(3_680, 500, 100, [200, 300, 400]), (50_000, 10_000, 500, [3000, 6000, 9000]), (500_000, 20_000, 500, [6000, 12_000, 18_000])],
+)
+def test_schedules_of_big_transfer(examples, steps, rise, falls):
+    """Those of `bit_hyperrule.py` in its repository."""
+    found = bit_hyperrule.hyperrule("mine", Data(), examples, side=32)
+    assert found.epochs * found.steps == steps
+    assert found.schedule.warm_up * found.steps == pytest.approx(rise)
+    assert [one * found.steps for one in found.schedule.milestones] == falls
+    assert found.augmentation.mixup == (0.1 if examples >= 20_000 else 0.0)
 
 
 def test_what_a_file_may_not_be():

@@ -141,6 +141,7 @@ def test_averages_move_once_a_step_of_the_optimizer(tmp_path, monkeypatch):
     assert averages.momentum**averages.every == pytest.approx(0.81)
 
 
+@quick_on_torch
 def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
     assert go(tmp_path) == 1  # it exists
     folder = tmp_path / "run"
