@@ -41,6 +41,12 @@ SAID = {
     "augmentation.cutmix=1e-9": "`augmentation.cutmix` is 0 for none, or 0.001 or more",
     "loss.threshold=0.2": "`loss.threshold` counts where `loss.kind` is 'binary'",
     "augmentation.rand_count=3": "`augmentation.rand_count` counts where `augmentation.rand_magnitude` is set",
+    "augmentation.mix_per=image": "`augmentation.mix_per` counts where `augmentation.mixup` or `augmentation.cutmix` is set. Received: "
+    "augmentation.mix_per='image' with augmentation.mixup=0.0 and augmentation.cutmix=0.0.",
+    "augmentation.rand_cutout=0.2": "`augmentation.rand_cutout` counts where `augmentation.rand_magnitude` is set",
+    "augmentation.rand_translate=1.5": "`augmentation.rand_translate` must be 0 or more and at most 1",
+    "data.interpolation=cubic": "`data.interpolation` must be one of 'bilinear', 'bicubic', 'random'. Received: 'cubic'. Did you mean",
+    "data.test_interpolation=random": "`data.test_interpolation` must be one of 'bilinear', 'bicubic'. Received: 'random'",
     "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0. Received: inf",
 }
 
@@ -59,8 +65,15 @@ def test_what_would_change_nothing():
     assert fields.changed(recipe, ["optimizer.nesterov=false"]) == recipe
     assert fields.changed(recipe, ["optimizer.nesterov=true", "optimizer.kind=sgd"]).optimizer.nesterov
     assert fields.changed(recipe, ["augmentation.rand_magnitude=0", "augmentation.rand_count=3"]).augmentation.rand_count == 3
-    for name, path in (("segmentation_nnunet2d", "augmentation.flip=false"), ("diffusion_ddpm_cifar10", "augmentation.repeats=2")):
-        with pytest.raises(ValueError, match=r"`augmentation\.\w+` counts in classification.* alone, and .* is (segmentation|diffusion)"):
+    for mixing in ("mixup", "cutmix"):
+        assert fields.changed(recipes.recipe("fashion_resnet20"), [f"augmentation.{mixing}=1", "augmentation.mix_per=image"])
+    for name, path in (
+        ("segmentation_nnunet2d", "augmentation.flip=false"),
+        ("diffusion_ddpm_cifar10", "augmentation.repeats=2"),
+        ("diffusion_ddpm_cifar10", "data.test_interpolation=bicubic"),
+        ("segmentation_nnunet2d", "data.interpolation=bicubic"),
+    ):
+        with pytest.raises(ValueError, match=r"`\w+\.\w+` counts in classification.* alone, and .* is (segmentation|diffusion)"):
             fields.changed(recipes.recipe(name), [path])
     assert fields.changed(recipes.recipe("diffusion_ddpm_cifar10"), ["augmentation.flip=false"]).augmentation.flip is False
 
@@ -103,6 +116,22 @@ def test_recipes(name):
 def test_what_the_readme_says_of_them():
     said = re.search(r"one of (\d+) recipes, (\d+) of them with a published result", README.read_text(encoding="utf-8"))
     assert [int(number) for number in said.groups()] == [len(recipes.RECIPES), sum(bool(one.published) for one in recipes.RECIPES.values())]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "first"),
+    [
+        ("a1", ("random", "bicubic"), 1e-4),
+        ("a2", ("random", "bicubic"), 1e-4),
+        ("a3", ("random", "bicubic"), 1e-4),
+        ("torchvision", ("bilinear", "bilinear"), 5e-3),
+    ],
+)
+def test_how_pictures_get_their_size_and_the_rate_its_height(name, kinds, first):
+    """As timm and torchvision did it."""
+    found = recipes.recipe(f"imagenet_resnet50_{name}")
+    assert (found.data.interpolation, found.data.test_interpolation) == kinds
+    assert found.schedule.start * found.optimizer.rate == pytest.approx(first)
 
 
 @pytest.mark.parametrize(

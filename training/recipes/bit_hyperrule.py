@@ -5,9 +5,9 @@
 SGD at 0.003 with momentum 0.9 and without weight decay, batches of 512. A set of up to 20,000 pictures is learnt from for 500 steps, one of
 up to 500,000 for 10,000 and a larger one for 20,000, the latter two with MixUp of 0.1. The rate rises for the first 500 steps, in the
 shortest schedule for 100, and falls to a tenth at 30, 60 and 90 % of all steps, in the shortest at 40, 60 and 80 %. Pictures of less than
-96 x 96 pixels are seen at 128, larger ones at 480 here, cut from squares of 160 and 512, and tested whole, as squares. The classifier
-starts at zero, the other weights at those learnt from ImageNet-21k, which are downloaded once. The pets, whose pictures differ in size,
-come as a folder. Not measured here.
+96 x 96 pixels are seen at 128, larger ones at 480 here, cut from squares of 160 and 512, and tested whole, as squares, all bilinear. The
+classifier starts at zero, the other weights at those learnt from ImageNet-21k, which are downloaded once. The pets, whose pictures differ
+in size, come as a folder. Not measured here.
 
 Source: Kolesnikov et al. 2020, arXiv:1912.11370, section 3.3; the schedules as in `bit_hyperrule.py` of github.com/google-research/
 big_transfer, whose rate falls one step later. Published in its README for this network, of batches of 128 at 0.001, which it found nearly
