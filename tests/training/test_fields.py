@@ -121,15 +121,16 @@ def test_what_the_readme_says_of_them():
 @pytest.mark.parametrize(
     ("name", "kinds", "first"),
     [
-        ("a1", ("random", "bicubic"), 1e-4),
-        ("a2", ("random", "bicubic"), 1e-4),
-        ("a3", ("random", "bicubic"), 1e-4),
-        ("torchvision", ("bilinear", "bilinear"), 5e-3),
+        ("resnet50_a1", ("random", "bicubic"), 1e-4),
+        ("resnet50_a2", ("random", "bicubic"), 1e-4),
+        ("resnet50_a3", ("random", "bicubic"), 1e-4),
+        ("resnet50_torchvision", ("bilinear", "bilinear"), 5e-3),
+        ("resnetrs50", ("bicubic", "bicubic"), 0),
     ],
 )
 def test_how_pictures_get_their_size_and_the_rate_its_height(name, kinds, first):
-    """As timm and torchvision did it."""
-    found = recipes.recipe(f"imagenet_resnet50_{name}")
+    """As timm, torchvision and tensorflow/tpu did it."""
+    found = recipes.recipe(f"imagenet_{name}")
     assert (found.data.interpolation, found.data.test_interpolation) == kinds
     assert found.schedule.start * found.optimizer.rate == pytest.approx(first)
 
