@@ -148,7 +148,8 @@ def _run(arguments: argparse.Namespace) -> int:
             data = arguments.data or ("made_up" if arguments.quick else None)
             where = run.Where(data, arguments.stop_at_damaged, checkpoint_every=arguments.checkpoint_every)
             jit = {None: None, "yes": True, "no": False}[arguments.jit]
-            found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder)
+            asked = [setting.partition("=")[0].strip() for setting in arguments.set]
+            found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder, asked=asked)
     except interrupted.Stopped as stopped:
         stopped.add_note(f"Go on with: python -m training resume {shlex.quote(str(folder))}")
         raise

@@ -19,31 +19,36 @@ POSITIVE |= {"epochs", "steps", "batch", "factor", "power", "clip_norm", "keep",
 # Arguments of builders that are not for `network.settings`.
 OF_THE_RECIPE = {"classes", "include_top", "input_shape", "input_tensor", "weights", "classifier_activation", "name", "dtype"}
 BELOW_ONE = {"held_back", "smoothing", "momentum", "average", "dropout"}
-AT_MOST = dict.fromkeys(("test_crop", "start", "rand_chance", "erasing", "crop_area", "threshold"), 1)
+AT_MOST = dict.fromkeys(("test_crop", "start", "rand_chance", "rand_translate", "rand_cutout", "erasing", "crop_area", "threshold"), 1)
 AT_MOST |= {"seed": 2**32 - 1, "mixup": 10, "cutmix": 10}  # NumPy's seeds; beyond 10 a mixture is the mean of two pictures
 LARGEST = 1e18  # of any number, and its inverse the least above 0
 LEAST_MIX = 0.001  # below it a mixture is one of two pictures
-# Fields that not every recipe looks at: the field that says whether one does, and by which values; none listed: by any but its default.
+# Fields that not every recipe looks at: those of which one says whether it does, and by which values; none listed: by any but its default.
+RAND = [field.name for field in dataclasses.fields(Augmentation) if field.name.startswith("rand_") and field.name != "rand_magnitude"]
 DECAYING = ("sgd", "lamb", "adamw")
-READ_WITH: dict[str, tuple[str, tuple[str, ...]]] = {
-    **dict.fromkeys(("optimizer.momentum", "optimizer.nesterov"), ("optimizer.kind", ("sgd",))),
-    **dict.fromkeys(("optimizer.weight_decay", "optimizer.decay_all"), ("optimizer.kind", DECAYING)),
-    **dict.fromkeys(("schedule.milestones", "schedule.factor"), ("schedule.kind", ("step",))),
-    "schedule.power": ("schedule.kind", ("polynomial",)),
-    **dict.fromkeys(("schedule.start", "schedule.hold"), ("schedule.warm_up", ())),
-    "loss.smoothing": ("loss.kind", ("cross_entropy", "binary")),
-    "loss.threshold": ("loss.kind", ("binary",)),
-    "augmentation.crop_ratio": ("augmentation.crop_area", ()),
-    **{f"augmentation.rand_{name}": ("augmentation.rand_magnitude", ()) for name in ("count", "deviation", "chance", "increasing")},
-    "augmentation.pad_mode": ("augmentation.pad", ()),
-    "augmentation.erasing_fill": ("augmentation.erasing", ()),
+READ_WITH: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    **dict.fromkeys(("optimizer.momentum", "optimizer.nesterov"), (("optimizer.kind",), ("sgd",))),
+    **dict.fromkeys(("optimizer.weight_decay", "optimizer.decay_all"), (("optimizer.kind",), DECAYING)),
+    **dict.fromkeys(("schedule.milestones", "schedule.factor"), (("schedule.kind",), ("step",))),
+    "schedule.power": (("schedule.kind",), ("polynomial",)),
+    **dict.fromkeys(("schedule.start", "schedule.hold"), (("schedule.warm_up",), ())),
+    "loss.smoothing": (("loss.kind",), ("cross_entropy", "binary")),
+    "loss.threshold": (("loss.kind",), ("binary",)),
+    "augmentation.crop_ratio": (("augmentation.crop_area",), ()),
+    **{f"augmentation.{name}": (("augmentation.rand_magnitude",), ()) for name in RAND},
+    "augmentation.pad_mode": (("augmentation.pad",), ()),
+    "augmentation.erasing_fill": (("augmentation.erasing",), ()),
+    "augmentation.mix_per": (("augmentation.mixup", "augmentation.cutmix"), ()),
 }
+# Fields that are looked at where pictures are opened one by one, and not where they come as arrays; see `data.find.check_read`.
+READ_OF_FILES = ("data.squeeze", "data.test_crop", "data.interpolation", "data.test_interpolation")
 # Fields that not every task looks at.
 PICTURES = ("classification", "diffusion")
 READ_BY: dict[str, tuple[str, ...]] = {
     **{f"augmentation.{field.name}": PICTURES for field in dataclasses.fields(Augmentation)},
     **dict.fromkeys((f"augmentation.{name}" for name in ("mixup", "cutmix", "mix_per", "repeats")), ("classification",)),
-    **{"data.squeeze": PICTURES, "data.test_crop": ("classification",), "data.test_size": ("classification",)},
+    **dict.fromkeys(("data.squeeze", "data.interpolation"), PICTURES),
+    **dict.fromkeys((f"data.test_{name}" for name in ("size", "crop", "interpolation")), ("classification",)),
 }
 
 
@@ -182,11 +187,15 @@ def _check_read(recipe: Recipe, before: Recipe, path: str) -> None:
         raise ValueError(f"`{path}` counts in {' and '.join(tasks)} alone, and {recipe.name!r} is {recipe.task}. Leave it out.")
     if path not in READ_WITH:
         return
-    other, values = READ_WITH[path]
-    value = _get(recipe, other)
-    if value not in values if values else value == _get(Recipe(recipe.name), other):
+    others, values = READ_WITH[path]
+    found = {other: _get(recipe, other) for other in others}
+    if not any(value in values if values else value != _get(Recipe(recipe.name), other) for other, value in found.items()):
         allowed = " or ".join(map(repr, values)) or "set"
-        raise ValueError(f"`{path}` counts where `{other}` is {allowed}. Received: {path}={_get(recipe, path)!r} with {other}={value!r}.")
+        where, received = (
+            " or ".join(f"`{other}`" for other in others),
+            " and ".join(f"{other}={value!r}" for other, value in found.items()),
+        )
+        raise ValueError(f"`{path}` counts where {where} is {allowed}. Received: {path}={_get(recipe, path)!r} with {received}.")
 
 
 def _get(recipe: Recipe, path: str) -> Any:

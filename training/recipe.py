@@ -19,6 +19,8 @@ class Data:
     test_size: int | None = None  # height and width in testing; none: as in training
     test_crop: float = 0.875  # side of the middle that is tested on, of the shorter side; folders of pictures only
     squeeze: bool = False  # whether pictures are made square, as a whole, before they are cut; folders of pictures only
+    interpolation: Literal["bilinear", "bicubic", "random"] = "bilinear"  # in training; one of both for each; folders of pictures only
+    test_interpolation: Literal["bilinear", "bicubic"] = "bilinear"  # in testing; folders of pictures only
     held_back: float = 0.1  # share of the pictures to test on, where a set has none for that
 
 
@@ -84,6 +86,10 @@ class Augmentation:
     rand_deviation: float | None = 0.5  # of the magnitude; none: uniform up to it
     rand_chance: float = 0.5  # of each operation
     rand_increasing: bool = True  # whether all operations grow stronger with the magnitude
+    rand_translate: float = 0.45  # share of the side that pictures are moved by at magnitude 10
+    rand_cutout: float = (
+        0.0  # half the side of a square that one operation more fills at magnitude 10, as a share of the picture's; 0: none
+    )
     pad: int = 0  # pixels around the picture before it is cut to its size again, at random
     pad_mode: Literal["constant", "reflect"] = "constant"  # whether those pixels are the mean, or the picture mirrored
     erasing: float = 0.0  # share of pictures with a rectangle that is erased

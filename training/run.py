@@ -7,7 +7,7 @@ import os
 import pathlib
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -17,7 +17,7 @@ from keras_resnet import learning
 from keras_resnet.weights.whole_files import settle, staged, swept, written
 from training import callbacks, distributed, interrupted, machine, report, run_folder, trackers
 from training.data import masks
-from training.data.find import placed, source
+from training.data.find import check_read, placed, source
 from training.data.fingerprint import fingerprint
 from training.data.readable import only_readable
 from training.epochs import LOG, Clock, trained
@@ -30,8 +30,13 @@ from training.tasks import Task, classification, diffusion, segmentation
 RESULT, MODEL = "result.json", "model.keras"
 
 
-def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "auto") -> dict[str, Any]:
+def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "auto", asked: Sequence[str] = ()) -> dict[str, Any]:
     """Trains by a recipe from its beginning, and gives what `result.json` holds.
+
+    Args:
+        recipe, where, folder: of the run.
+        verbose: of `fit`.
+        asked: fields of the recipe that the user has set, and that somebody has to look at.
 
     Raises:
         ValueError: at anything wrong with recipe or data, and if the folder exists; nothing is written then.
@@ -41,7 +46,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
     """
     with distributed.together(checked(recipe), folder) as replicas:
         replicas.of_all(lambda: _checked(where, folder, replicas))
-        task = _prepared(recipe, where, replicas)
+        task = _prepared(recipe, where, replicas, asked)
         replicas.of_all(lambda: _started(recipe, where, folder, task) if replicas.is_first else None)
         return _fit(recipe, where, folder, task, replicas, verbose)
 
@@ -148,7 +153,7 @@ def _text(values: dict[str, Any]) -> Callable[[str], object]:
     return lambda place: pathlib.Path(place).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
 
-def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task:
+def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas, asked: Sequence[str] = ()) -> Task:
     """The task of all processes. Each step is one that none goes on from alone."""
     replicas.of_all(lambda: check_network(recipe))
     found: tuple
@@ -156,7 +161,8 @@ def _prepared(recipe: Recipe, where: Where, replicas: learning.Replicas) -> Task
         pairs = replicas.of_all(lambda: masks.files(recipe.data, where.data))
         found = masks.only_readable(pairs, recipe.data, where.stop_at_damaged, replicas)
     else:
-        found = (only_readable(replicas.of_all(lambda: source(recipe, where.data, where.stop_at_damaged)), replicas),)
+        pictures = replicas.of_all(lambda: check_read(source(recipe, where.data, where.stop_at_damaged), asked))
+        found = (only_readable(pictures, replicas),)
     return replicas.of_all(lambda: _built(recipe, where, found, replicas))
 
 

@@ -1,18 +1,22 @@
 """Where a run's curves go besides its log: TensorBoard, and Weights & Biases for who has an account. Both are imported when asked for."""
 
+import contextlib
 import importlib.util
 import pathlib
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
+from keras_resnet.weights.whole_files import written
 from training.callbacks import last_rate
 from training.run_folder import TRACKERS
 
 # Takes epochs that are complete, and their numbers by name.
 Tracker = Callable[[int, dict[str, float]], None]
+IDENTITY = re.compile("[0-9a-f]{16}")  # of a run
 
 
 def check(names: Sequence[str]) -> None:
@@ -77,9 +81,17 @@ class Track(keras.callbacks.Callback):
     def _wandb(self) -> tuple[Tracker, Callable[[], None]]:
         import wandb
 
-        name, known = self.folder.resolve().name, self.folder / "wandb_id"
-        if not known.is_file():  # names of folders come again, and then it would be the other run that goes on
-            known.write_text(secrets.token_hex(8))
-        settings = {"name": name, "id": known.read_text(), "group": self.recipe, "dir": str(self.folder), "config": self.config}
+        named = {"name": self.folder.resolve().name, "id": _identity(self.folder / "wandb_id")}
+        settings = {**named, "group": self.recipe, "dir": str(self.folder), "config": self.config}
         made = wandb.init(project="keras_resnet", resume="allow", **settings)
         return (lambda step, row: made.log(row, step=step)), made.finish
+
+
+def _identity(path: pathlib.Path) -> str:
+    """What stands in this file, or a new one that is written there: names of folders come again, and then another run would go on."""
+    with contextlib.suppress(OSError, ValueError):
+        if IDENTITY.fullmatch(known := path.read_text(encoding="ascii")):
+            return known
+    drawn = secrets.token_hex(8)
+    written(path, lambda place: pathlib.Path(place).write_text(drawn, encoding="ascii"))
+    return drawn

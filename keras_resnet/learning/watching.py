@@ -1,6 +1,7 @@
 """Callbacks that watch a training: that its loss stays a number, and how fast it is."""
 
 import math
+import threading
 import time
 from typing import Any
 
@@ -121,27 +122,38 @@ class Throughput(keras.callbacks.Callback):
         super().__init__()
         check_count("images", images)
         self.images = int(images)
-        self._waited: float | None = None
         self._start = 0.0
-        self._seconds: float | None = None
+        self._seconds: float | None = None  # of this epoch's training, once it is over
+        self._waited: float | None = None  # of them, as far as waits have ended
+        self._since: float | None = None  # when the wait under way began, which may be one of TensorFlow's thread
+        self._lock = threading.Lock()
 
     def watched(self, data: Any) -> Any:
         """Passes the batches of an iterable on, and takes the time that each was waited for. It is for one `fit`."""
         self._waited = 0.0
         iterator = iter(data)
         while True:
-            start = time.perf_counter()
+            self._since = time.perf_counter()
             try:
                 batch = next(iterator)
             except StopIteration:
                 return
-            self._waited += time.perf_counter() - start
+            finally:
+                with self._lock:
+                    self._count(time.perf_counter())
+                    self._since = None
             yield batch
 
+    def _count(self, now: float) -> None:
+        """Adds the wait under way up to now, as far as it is within this epoch's training."""
+        if self._since is not None and self._waited is not None and self._seconds is None:
+            self._waited += now - max(self._since, self._start)
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start, self._seconds = time.perf_counter(), None
-        if self._waited is not None:
-            self._waited = 0.0
+        with self._lock:
+            self._start, self._seconds = time.perf_counter(), None
+            if self._waited is not None:
+                self._waited = 0.0
 
     def on_test_begin(self, logs: Any = None) -> None:
         self._stop()
@@ -151,10 +163,13 @@ class Throughput(keras.callbacks.Callback):
         if logs is not None and self._seconds:
             logs["images_per_second"] = self.images / self._seconds
             if self._waited is not None:
-                logs["data_wait"] = min(1.0, self._waited / self._seconds)
+                logs["data_wait"] = self._waited / self._seconds
 
     def _stop(self) -> None:
-        """Once an epoch, when the device is done."""
+        """Once an epoch, when the device is done. What is waited for from then on, as by TensorFlow while it validates, is not counted."""
         if self._seconds is None:
             step_of(self.model)  # which waits for the last one
-            self._seconds = time.perf_counter() - self._start
+            with self._lock:
+                now = time.perf_counter()
+                self._count(now)
+                self._seconds = now - self._start

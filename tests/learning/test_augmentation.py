@@ -215,6 +215,7 @@ LAYERS = {
     "resized": lambda: RandomResizedCrop(8),
     "erasing": lambda: RandomErasing(0.7, fill="normal"),
     "rand_augment": lambda: RandAugment(),
+    "cutout": lambda: RandAugment(6, translate=0.6, cutout=0.25),
     "trivial_augment": lambda: TrivialAugment(),
     "mix": lambda: Mix(5, 0.5, 1.0),
 }
@@ -225,6 +226,7 @@ SUMS = {
     "resized": -894.000,
     "erasing": -7795.105,
     "rand_augment": -6412.546,
+    "cutout": -654.783,
     "trivial_augment": -5396.472,
     "mix": -3653.666,
 }
@@ -319,6 +321,8 @@ def test_in_tf_data():
             "Labels must have the shape",
         ),
         (lambda: RandAugment(magnitude=11), "`magnitude` must be a number from 0"),
+        (lambda: RandAugment(cutout=1.5), "`cutout` must be a number from 0"),
+        (lambda: RandAugment(translate=-0.1), "`translate` must be a number from 0"),
         (lambda: RandAugment()(np.zeros((2, 8, 8, 2))), "RandAugment takes pictures of 1 or 3 channels"),
         (lambda: TrivialAugment()(np.zeros((2, 8, 8, 2))), "TrivialAugment takes pictures of 1 or 3 channels"),
         (lambda: Batches(np.zeros((3, 8, 8, 3)), [1]), "3 images, 1 labels"),

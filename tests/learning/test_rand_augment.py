@@ -87,6 +87,40 @@ def test_operations_are_pillows(case):
         assert case == "not increasing" or (one != picture()).mean() > 0.1, name
 
 
+def test_cutout_is_that_of_resnet_rs():
+    """A square of twice `int(40 m / 10)` pixels about a pixel, as github.com/tensorflow/tpu cuts it at the border, in pictures of 160."""
+    layer = RandAugment(translate=100 / 160, cutout=40 / 160)
+    rows, columns, magnitudes, chosen = [80, 3, 159, 80], [70, 158, 0, 80], [10.0, 10.0, 7.0, 10.0], [True, True, True, False]
+    images = np.full((4, 160, 160, 3), 7, "float32")
+    arguments = (np.array(chosen), np.array(magnitudes, "float32"), np.array(rows), np.array(columns))
+    found = as_numpy(layer.cut_out(images, *map(keras.ops.convert_to_tensor, arguments)))
+    for one, row, column, half in zip(found, rows, columns, (40, 40, 28, 0)):
+        expected = np.full((160, 160, 3), 7)
+        expected[max(0, row - half) : row + half, max(0, column - half) : column + half] = 128
+        np.testing.assert_array_equal(one, expected)
+    ramp = np.repeat(np.arange(160, dtype="float32")[None, None, :, None], 3, -1) * np.ones((1, 4, 1, 1), "float32")
+    taken = keras.ops.convert_to_tensor(np.array([OPERATIONS.index("translate_x")]))
+    moved = as_numpy(layer.applied(keras.ops.convert_to_tensor(ramp), taken, keras.ops.ones((1,)) * 10.0, keras.ops.ones((1,))))[0, 0, :, 0]
+    np.testing.assert_array_equal(moved, [*range(100, 160), *[128] * 100])
+
+
+@quick_on_torch
+def test_cutout_is_drawn_as_one_of_16():
+    seen = []
+
+    class Seen(RandAugment):
+        def cut_out(self, x, chosen, magnitudes, rows, columns):
+            seen.append([as_numpy(v) for v in (chosen, rows, columns)])
+            return x
+
+    Seen(1, chance=1.0, cutout=0.2).change(np.zeros((3000, 2, 4, 3), "uint8"), Draws(seed_of((0,))))
+    [(chosen, rows, columns)] = seen
+    assert 130 < chosen.sum() < 250  # of 188
+    assert np.bincount(rows).min() > 1300
+    assert np.bincount(columns).min() > 600
+    assert len(np.bincount(columns)) == 4
+
+
 @quick_on_torch
 def test_trivial_augment_draws_as_it_says():
     seen = []

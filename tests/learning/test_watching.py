@@ -114,6 +114,72 @@ def test_the_share_of_time_that_data_takes():
         Throughput(0)
 
 
+def test_what_is_waited_for_while_it_is_tested_does_not_count():
+    """As on TensorFlow, whose thread fetches on meanwhile."""
+    over = threading.Event()
+    over.set()
+
+    class Tested(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            over.clear()
+            time.sleep(0.5)
+
+        def on_test_end(self, logs=None):
+            over.set()
+
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(0.05)
+
+    def data_wait(seconds: float) -> float:
+        def read():
+            while True:
+                time.sleep(seconds)
+                over.wait(0.2)  # at most until it is tested
+                yield IMAGES[:4], LABELS[:4]
+
+        chain, throughput = model(), Throughput(images=12)
+        watched = throughput.watched(read())
+        settings = dict(steps_per_epoch=3, shuffle=False, verbose=0, validation_data=(IMAGES, LABELS))
+        return chain.fit(watched, epochs=2, callbacks=[throughput, Tested()], **settings).history["data_wait"][1]  # the first one compiles
+
+    assert 0 <= data_wait(0.0) < 0.4
+    assert 0.5 < data_wait(0.3) <= 1 + 1e-6
+
+
+@quick_on_torch
+def test_a_wait_that_begins_and_ends_outside_the_training_counts_as_far_as_it_is_within():
+    throughput, reading, tested, again = Throughput(images=1), *(threading.Event() for _ in range(3))
+
+    def read():
+        yield 0
+        reading.set()
+        tested.wait()
+        yield 1
+        again.wait()
+        yield 2
+
+    throughput.set_model(model())
+    batches = throughput.watched(read())
+    next(batches)
+    throughput.on_epoch_begin(0)
+    fetching = threading.Thread(target=lambda: list(batches))
+    fetching.start()
+    reading.wait()
+    time.sleep(0.1)
+    throughput.on_test_begin()
+    time.sleep(0.3)
+    tested.set()
+    throughput.on_epoch_end(0, first := {})
+    throughput.on_epoch_begin(1)
+    time.sleep(0.1)
+    again.set()
+    fetching.join()
+    time.sleep(0.3)
+    throughput.on_epoch_end(1, second := {})
+    assert 0.8 < first["data_wait"] <= 1 + 1e-6  # all of the training, nothing of the test
+    assert 0.1 < second["data_wait"] < 0.6  # a wait from before, as far as it lasts
+
+
 @quick_on_torch
 def test_the_first_batch_counts_whichever_thread_is_faster():
     guard = TerminateOnNonFinite()

@@ -267,6 +267,32 @@ def test_random_parts(tmp_path):
     assert middle[8, -1, 0] == pytest.approx(126 + 4 * 11.25, abs=3)
 
 
+def test_interpolation(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 48, 3), "uint8")).save(tmp_path / "noise.png")
+    paths = [str(tmp_path / "noise.png")] * 40
+
+    def parts(kind):
+        return Pictures(paths, 16, seed=1, area=(0.2, 0.9), flip=True, interpolation=kind)[np.arange(40)]
+
+    bilinear, bicubic, drawn = map(parts, ("bilinear", "bicubic", "random"))
+    is_bilinear, is_bicubic = ((drawn == one).all(axis=(1, 2, 3)) for one in (bilinear, bicubic))
+    assert (is_bilinear != is_bicubic).all()  # of the same part of the picture
+    assert 10 < is_bicubic.sum() < 30
+    np.testing.assert_array_equal(drawn, parts("random"))
+    with Image.open(paths[0]) as picture:
+        for kind, value in (("bilinear", Image.Resampling.BILINEAR), ("bicubic", Image.Resampling.BICUBIC)):
+            middles = Pictures(paths, 16, interpolation=kind)
+            expected = np.asarray(picture.resize((16, 16), value, (4, 0, 44, 40)))
+            np.testing.assert_array_equal(middles[np.array([0])][0], expected)
+            np.testing.assert_array_equal(middles.part(np.array([3, 5]))[np.array([1])][0], expected)
+
+
+def test_interpolation_of_a_folder(pictures):
+    data = dataclasses.replace(COLOUR, interpolation="random", test_interpolation="bicubic")
+    found = find.dataset(recipe(data), str(pictures))
+    assert (found.train.images.interpolation, found.test.images.interpolation) == ("random", "bicubic")
+
+
 def test_each_repeat_of_a_picture_is_another_part_in_whichever_batch_it_comes(tmp_path):
     paths = [str(tmp_path / f"{number}.png") for number in range(6)]
     for number, path in enumerate(paths):

@@ -1,6 +1,8 @@
 """Recipes as text and from text, and what is said of wrong ones."""
 
 import dataclasses
+import pathlib
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,9 @@ import pytest
 from keras_resnet import list_models
 from training import fields, recipes
 from training.recipe import Augmentation, Data, Recipe
+from training.recipes import bit_hyperrule
 
+README = pathlib.Path(__file__).parents[2] / "README.md"
 SAID = {
     "epoch=3": "no field 'epoch'. Closest: epochs",
     "optimizer.momentun=0.9": "no field 'optimizer.momentun'. Closest: momentum",
@@ -40,6 +44,12 @@ SAID = {
     "optimizer.clip_norm=1e999": "`optimizer.clip_norm` must be above 0 and at most 1e+18. Received: inf",
     "data.deviation=1e30": "`data.deviation` must be above 0 and at most 1e+18. Received: 1e+30",
     "augmentation.crop_ratio=1e-300,1": "`augmentation.crop_ratio` must be above 1e-18. Received: 1e-300",
+    "augmentation.mix_per=image": "`augmentation.mix_per` counts where `augmentation.mixup` or `augmentation.cutmix` is set. Received: "
+    "augmentation.mix_per='image' with augmentation.mixup=0.0 and augmentation.cutmix=0.0.",
+    "augmentation.rand_cutout=0.2": "`augmentation.rand_cutout` counts where `augmentation.rand_magnitude` is set",
+    "augmentation.rand_translate=1.5": "`augmentation.rand_translate` must be 0 or more and at most 1",
+    "data.interpolation=cubic": "`data.interpolation` must be one of 'bilinear', 'bicubic', 'random'. Received: 'cubic'. Did you mean",
+    "data.test_interpolation=random": "`data.test_interpolation` must be one of 'bilinear', 'bicubic'. Received: 'random'",
 }
 
 
@@ -57,8 +67,15 @@ def test_what_would_change_nothing():
     assert fields.changed(recipe, ["optimizer.nesterov=false"]) == recipe
     assert fields.changed(recipe, ["optimizer.nesterov=true", "optimizer.kind=sgd"]).optimizer.nesterov
     assert fields.changed(recipe, ["augmentation.rand_magnitude=0", "augmentation.rand_count=3"]).augmentation.rand_count == 3
-    for name, path in (("segmentation_nnunet2d", "augmentation.flip=false"), ("diffusion_ddpm_cifar10", "augmentation.repeats=2")):
-        with pytest.raises(ValueError, match=r"`augmentation\.\w+` counts in classification.* alone, and .* is (segmentation|diffusion)"):
+    for mixing in ("mixup", "cutmix"):
+        assert fields.changed(recipes.recipe("fashion_resnet20"), [f"augmentation.{mixing}=1", "augmentation.mix_per=image"])
+    for name, path in (
+        ("segmentation_nnunet2d", "augmentation.flip=false"),
+        ("diffusion_ddpm_cifar10", "augmentation.repeats=2"),
+        ("diffusion_ddpm_cifar10", "data.test_interpolation=bicubic"),
+        ("segmentation_nnunet2d", "data.interpolation=bicubic"),
+    ):
+        with pytest.raises(ValueError, match=r"`\w+\.\w+` counts in classification.* alone, and .* is (segmentation|diffusion)"):
             fields.changed(recipes.recipe(name), [path])
     assert fields.changed(recipes.recipe("diffusion_ddpm_cifar10"), ["augmentation.flip=false"]).augmentation.flip is False
 
@@ -95,6 +112,42 @@ def test_recipes(name):
     small = fields.checked(recipes.quick(recipe))
     assert small.epochs * small.steps * small.batch <= 48
     assert small.data.size <= 32
+    assert small.published == ""  # what was published is of other data and another network
+
+
+def test_what_the_readme_says_of_them():
+    said = re.search(r"one of (\d+) recipes, (\d+) of them with a published result", README.read_text(encoding="utf-8"))
+    assert [int(number) for number in said.groups()] == [len(recipes.RECIPES), sum(bool(one.published) for one in recipes.RECIPES.values())]
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds", "first"),
+    [
+        ("resnet50_a1", ("random", "bicubic"), 1e-4),
+        ("resnet50_a2", ("random", "bicubic"), 1e-4),
+        ("resnet50_a3", ("random", "bicubic"), 1e-4),
+        ("resnet50_torchvision", ("bilinear", "bilinear"), 5e-3),
+        ("resnetrs50", ("bicubic", "bicubic"), 0),
+    ],
+)
+def test_how_pictures_get_their_size_and_the_rate_its_height(name, kinds, first):
+    """As timm, torchvision and tensorflow/tpu did it."""
+    found = recipes.recipe(f"imagenet_{name}")
+    assert (found.data.interpolation, found.data.test_interpolation) == kinds
+    assert found.schedule.start * found.optimizer.rate == pytest.approx(first)
+
+
+@pytest.mark.parametrize(
+    ("examples", "steps", "rise", "falls"),
+    [(3_680, 500, 100, [200, 300, 400]), (50_000, 10_000, 500, [3000, 6000, 9000]), (500_000, 20_000, 500, [6000, 12_000, 18_000])],
+)
+def test_schedules_of_big_transfer(examples, steps, rise, falls):
+    """Those of `bit_hyperrule.py` in its repository."""
+    found = bit_hyperrule.hyperrule("mine", Data(), examples, side=32)
+    assert found.epochs * found.steps == steps
+    assert found.schedule.warm_up * found.steps == pytest.approx(rise)
+    assert [one * found.steps for one in found.schedule.milestones] == falls
+    assert found.augmentation.mixup == (0.1 if examples >= 20_000 else 0.0)
 
 
 def test_what_a_file_may_not_be():

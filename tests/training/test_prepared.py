@@ -45,6 +45,7 @@ def test_strengths_of_operations():
     assert [one.increasing for one in changes(Recipe("mine", data=DATA, augmentation=wanted), False)[:1]] == [False]
     black = np.full((64, 6, 6, 3), 200, "uint8")
     layer = changes(recipe("imagenet_resnetrs50"), False)[0]
+    assert [layer.translate * 160, layer.cutout * 160] == [100, 40]  # pixels
     found = as_numpy(layer.change(black, layer.draws_of(0)))
     assert (found.max(axis=(1, 2, 3)) > 0).mean() > 0.9  # posterized to four bits, not to none
 

@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import signal
+import time
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from keras_resnet import learning
 from tests.quick import ON_TORCH, quick_on_torch
 from training import callbacks, epochs, recipes, run
 from training.__main__ import main
+from training.data import stream
 from training.data.find import dataset
 
 QUICK = ["--quick", "--set", "network.settings.depths=1,1,1", "--set", "batch=4", "--set", "data.size=8", "--set", "data.test_size=8"]
@@ -52,7 +54,7 @@ def test_what_a_run_leaves(tmp_path, capsys):
     log = callbacks.rows(folder / "log.csv")
     assert [row["epoch"] for row in log] == [1, 2, 3]
     assert {"loss", "accuracy", "val_loss", "val_accuracy", "images_per_second", "learning_rate"} <= set(log[0])
-    assert all(0 <= row["data_wait"] <= 1 for row in log)
+    assert all(0 <= row["data_wait"] <= 1 + 1e-6 for row in log)
     assert result["accuracy"] == pytest.approx(log[-1]["val_accuracy"])
     assert [row["learning_rate"] for row in log] == pytest.approx([0.1, 0.01, 0.01])  # of the last step of each
     confusion = np.array(result["confusion"])
@@ -75,6 +77,20 @@ def test_what_a_run_leaves(tmp_path, capsys):
     assert go(folder) == 1
     assert "exists. Go on with `resume" in capsys.readouterr().err
     assert (folder / "log.csv").read_bytes() == before
+
+
+def test_a_run_says_how_long_it_waited_for_its_data(tmp_path, monkeypatch):
+    read = stream.endless
+
+    def slowly(*arguments):
+        for batch in read(*arguments):
+            time.sleep(0.3)  # longer than the training takes
+            yield batch
+
+    monkeypatch.setattr(stream, "endless", slowly)
+    assert go(tmp_path / "run", "--set", "steps=6") == 0
+    last = callbacks.rows(tmp_path / "run" / "log.csv")[-1]
+    assert 0.5 < last["data_wait"] <= 1 + 1e-6
 
 
 ON_EACH = [] if ON_TORCH else pytest.mark.full
@@ -142,6 +158,7 @@ def test_averages_move_once_a_step_of_the_optimizer(tmp_path, monkeypatch):
     assert averages.momentum**averages.every == pytest.approx(0.81)
 
 
+@quick_on_torch
 def test_the_time_of_a_run_is_that_of_all_its_starts(tmp_path, monkeypatch):
     assert go(tmp_path) == 1  # it exists
     folder = tmp_path / "run"

@@ -1,5 +1,6 @@
 """Sets of tensorflow-datasets: by a stand-in of its interface, and by the package itself where it is installed."""
 
+import dataclasses
 import io
 import pathlib
 import sys
@@ -76,8 +77,10 @@ def labelled_as_they_look(found) -> None:
 def test_pictures_of_many_sizes_are_opened_one_by_one(stand_in):
     builder = Builder()
     stand_in(builder)
-    found = find.dataset(RECIPE, "tfds")
+    data = dataclasses.replace(COLOUR, interpolation="bicubic", test_interpolation="bicubic")
+    found = find.dataset(dataclasses.replace(RECIPE, data=data), "tfds")
     assert builder.asked == ["train", "validation"]
+    assert found.train.images.interpolation == found.test.images.interpolation == "bicubic"
     labelled_as_they_look(found)
     assert len(found.test.labels) == 5  # one cannot be read
     assert found.train.images.unread.keys() == {"tfds:mine/train[3]"}

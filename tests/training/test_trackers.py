@@ -1,6 +1,9 @@
 """What the trackers of a run are passed, and what they do where they are not installed."""
 
 import importlib.util
+import pathlib
+import re
+import signal
 import sys
 import types
 
@@ -28,30 +31,79 @@ def test_tensorboard(tmp_path):
         assert one.tensor_proto.float_val[0] == pytest.approx(float(line.split(",")[column]), rel=1e-5)
 
 
-@quick_on_torch
-def test_weights_and_biases(tmp_path, monkeypatch):
-    """With a stand-in that has the three calls of the real one, which wants an account; it was tried offline by hand."""
-    seen: dict = {"rows": []}
+class Wandb(types.ModuleType):
+    """The three calls of the real one, which wants an account; it was tried offline by hand."""
 
-    class Run:
-        def log(self, row, step):
-            seen["rows"].append((step, row["loss"]))
+    def __init__(self):
+        super().__init__("wandb")
+        self.__spec__ = importlib.util.spec_from_loader("wandb", None)
+        self.runs: list[dict] = []  # what each was begun with
+        self.steps: list[int] = []
+        self.finished = 0
+        self.logged = lambda step: None
 
-        def finish(self):
-            seen["finished"] = True
+    def init(self, **settings):
+        self.runs.append(settings)
+        return self
 
-    stand_in = types.ModuleType("wandb")
-    stand_in.init = lambda **settings: seen.update(settings) or Run()
-    stand_in.__spec__ = importlib.util.spec_from_loader("wandb", None)
+    def log(self, row, step):
+        assert row["loss"] > 0
+        self.steps.append(step)
+        self.logged(step)
+
+    def finish(self):
+        self.finished += 1
+
+
+@pytest.fixture
+def wandb(monkeypatch):
+    stand_in = Wandb()
     monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    return stand_in
+
+
+@quick_on_torch
+def test_weights_and_biases(tmp_path, wandb):
     assert main([*QUICK, "--track", "wandb", "--out", str(tmp_path / "mine")]) == 0
-    assert [step for step, _ in seen["rows"]] == [1, 2]
-    assert seen["finished"]
-    assert seen["name"] == "mine"
-    assert seen["id"] == (tmp_path / "mine" / "wandb_id").read_text()
+    assert (wandb.steps, wandb.finished) == ([1, 2], 1)
     assert main([*QUICK, "--track", "wandb", "--out", str(tmp_path / "other" / "mine")]) == 0
-    assert seen["id"] != (tmp_path / "mine" / "wandb_id").read_text()  # of equal names
-    assert seen["config"]["epochs"] == 2
+    first, second = wandb.runs
+    assert first["name"] == second["name"] == "mine"
+    assert first["id"] != second["id"]
+    assert first["id"] == (tmp_path / "mine" / "wandb_id").read_text()
+    assert first["config"]["epochs"] == 2
+
+
+@quick_on_torch
+def test_a_run_that_is_resumed_goes_on_in_its_own_curves(tmp_path, wandb):
+    wandb.logged = lambda step: signal.raise_signal(signal.SIGTERM) if len(wandb.steps) == 1 else None
+    assert main([*QUICK, "--track", "wandb", "--out", str(tmp_path / "run")]) == 143
+    assert main(["resume", str(tmp_path / "run")]) == 0
+    first, second = wandb.runs
+    assert first["id"] == second["id"]
+    assert second["resume"] == "allow"
+    assert (wandb.steps, wandb.finished) == ([1, 2], 2)
+
+
+@pytest.mark.parametrize("content", [b"", b"0123", b"\xff" * 16, b"../" * 8])
+def test_a_name_of_curves_that_is_torn_is_drawn_anew(content, tmp_path, wandb):
+    (tmp_path / "wandb_id").write_bytes(content)
+    for _ in range(2):
+        trackers.Track(tmp_path, ["wandb"], "fashion_resnet20", {}).on_train_begin()
+    first, second = wandb.runs
+    assert re.fullmatch("[0-9a-f]{16}", first["id"])
+    assert first["id"] == second["id"] == (tmp_path / "wandb_id").read_text()
+
+
+def test_a_name_of_curves_is_written_whole(tmp_path, wandb, monkeypatch):
+    def torn(place, text, encoding):
+        open(place, "w").close()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pathlib.Path, "write_text", torn)
+    with pytest.raises(OSError, match="It could not be written"):
+        trackers.Track(tmp_path, ["wandb"], "fashion_resnet20", {}).on_train_begin()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_tracker_that_is_not_there(tmp_path, monkeypatch, capsys):

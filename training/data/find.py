@@ -6,6 +6,7 @@ import pathlib
 import struct
 import zipfile
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from training.data import cifar, idx, made_up, picture_folders, tfds
 from training.data.dataset import Dataset, of_arrays
 from training.data.readable import only_readable
+from training.fields import READ_OF_FILES
 from training.recipe import Recipe
 from training.recipes.small_pictures import CIFAR10, CIFAR100, DIGITS, FASHION
 
@@ -47,6 +49,16 @@ def placed(where: str | None) -> str | None:
 def dataset(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:
     """The pictures and labels to learn from and, but for those that cannot be read, to test on; see `source`."""
     return only_readable(source(recipe, where, stop))
+
+
+def check_read(found: Dataset, asked: Sequence[str]) -> Dataset:
+    """The set itself; a `ValueError` if its pictures come as arrays and nobody would look at one of the fields that a user has set."""
+    unread = [path for path in READ_OF_FILES if path in asked]
+    if unread and isinstance(found.train.images, np.ndarray):
+        raise ValueError(
+            f"`{unread[0]}` counts where pictures are opened one by one, as of a folder, and these come as arrays. Leave it out."
+        )
+    return found
 
 
 def source(recipe: Recipe, where: str | None, stop: bool = False) -> Dataset:

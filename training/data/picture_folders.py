@@ -51,8 +51,9 @@ def cut(
     area = tuple(augmentation.crop_area) or (1.0, 1.0)
     cut: dict[str, Any] = dict(area=area, ratio=tuple(augmentation.crop_ratio), flip=augmentation.flip)
     shared: dict[str, Any] = dict(stop=stop, squeeze=data.squeeze)
-    learnt = Pictures(paths, data.size, seed=seed, opened=opened[0], **cut, **shared)
-    return learnt, Pictures(test_paths, data.test_size or data.size, keep=data.test_crop, opened=opened[1], **shared)
+    learnt = Pictures(paths, data.size, seed=seed, opened=opened[0], interpolation=data.interpolation, **cut, **shared)
+    middle: dict[str, Any] = dict(keep=data.test_crop, interpolation=data.test_interpolation)
+    return learnt, Pictures(test_paths, data.test_size or data.size, opened=opened[1], **middle, **shared)
 
 
 def check_classes(where: str, names: list[str], data: Data) -> None:

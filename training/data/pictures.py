@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_resnet_cli.pictures import read_picture
 
+KINDS = ("bilinear", "bicubic")  # of interpolation
+
 
 class Pictures:
     """Pictures of files by their indices, `(n, size, size, 3)` in uint8, opened by a pool of threads.
@@ -34,6 +36,7 @@ class Pictures:
         keep: side of the middle, of the shorter side.
         stop: whether a damaged file raises a `ValueError` instead.
         squeeze: whether pictures are taken for squares as long as their longer sides.
+        interpolation: "bilinear" or "bicubic", or with a seed "random" for one of both, drawn for each picture as its part is.
         opened: gives Pillow's picture of a number, where they are no files.
     """
 
@@ -48,10 +51,11 @@ class Pictures:
         keep: float = 1.0,
         stop: bool = False,
         squeeze: bool = False,
+        interpolation: str = "bilinear",
         opened: Callable[[int], Any] | None = None,
     ):
         self.paths, self.size, self.seed, self.area, self.ratio = paths, size, seed, area, ratio
-        self.flip, self.keep, self.stop, self.squeeze = flip, keep, stop, squeeze
+        self.flip, self.keep, self.stop, self.squeeze, self.interpolation = flip, keep, stop, squeeze, interpolation
         self.open = opened or (lambda index: read_picture(self.paths[index]))
         self.epoch = 0
         self.unread: dict[str, str] = {}
@@ -105,7 +109,8 @@ class Pictures:
 
     def part(self, indices: np.ndarray) -> "Pictures":
         """Those at `indices`; what could not be read so far stays known."""
-        settings: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep, self.stop, self.squeeze)
+        cut: tuple = (self.size, self.seed, self.area, self.ratio, self.flip, self.keep)
+        settings = (*cut, self.stop, self.squeeze, self.interpolation)
         of = Pictures([self.paths[i] for i in indices], *settings, opened=lambda index: self.open(int(indices[index])))
         of.unread = self.unread
         return of
@@ -148,17 +153,21 @@ class Pictures:
         width, height = (max(picture.size),) * 2 if self.squeeze else picture.size
         wide, high = true_width / width, true_height / height
 
-        def cut_to(box: tuple[float, float, float, float], **settings: Any) -> np.ndarray:
+        def cut_to(box: tuple[float, float, float, float], kind: str, **settings: Any) -> np.ndarray:
             left, top, right, bottom = box
             box = (left * wide, top * high, right * wide, bottom * high)
-            return np.asarray(picture.resize((self.size, self.size), Image.Resampling.BILINEAR, box, **settings))
+            return np.asarray(picture.resize((self.size, self.size), Image.Resampling[kind.upper()], box, **settings))
 
         if self.seed is None:
             side = self.keep * min(width, height)
-            return cut_to(((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2))
+            box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+            return cut_to(box, self.interpolation)
         rng = np.random.default_rng((self.seed, self.epoch, index, time))
-        cut = cut_to(_random_box(rng, width, height, self.area, self.ratio), reducing_gap=2.0)
-        return cut[:, ::-1] if self.flip and rng.random() < 0.5 else cut
+        box = _random_box(rng, width, height, self.area, self.ratio)
+        mirrored = self.flip and rng.random() < 0.5
+        kind = KINDS[rng.integers(len(KINDS))] if self.interpolation == "random" else self.interpolation
+        cut = cut_to(box, kind, reducing_gap=2.0)
+        return cut[:, ::-1] if mirrored else cut
 
 
 def _random_box(

@@ -81,7 +81,8 @@ def changes(recipe: Recipe, on_device: bool) -> list[learning.Augmentation]:
         found.append(learning.TrivialAugment())
     elif wanted.rand_magnitude is not None:
         deviation = float("inf") if wanted.rand_deviation is None else wanted.rand_deviation
-        found.append(learning.RandAugment(wanted.rand_count, wanted.rand_magnitude, deviation, wanted.rand_chance, wanted.rand_increasing))
+        strength = (wanted.rand_count, wanted.rand_magnitude, deviation, wanted.rand_chance, wanted.rand_increasing)
+        found.append(learning.RandAugment(*strength, translate=wanted.rand_translate, cutout=wanted.rand_cutout))
     found.append(Prepared(data.size, data.mean, data.deviation))
     if wanted.pad:  # behind the norm, so that what comes in is the mean
         found.append(learning.PadAndCrop(wanted.pad, on_device and wanted.flip and not wanted.crop_area, mode=wanted.pad_mode))

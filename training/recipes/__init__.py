@@ -63,4 +63,5 @@ def quick(full: Recipe) -> Recipe:
         epochs=2,
         steps=3,
         batch=8,
+        published="",  # which is not of this
     )

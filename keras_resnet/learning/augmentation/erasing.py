@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from keras_resnet.layers.configured import check_number
+from keras_resnet.learning.augmentation.boxes import boxes
 from keras_resnet.learning.augmentation.crops import check_range
 from keras_resnet.learning.augmentation.draws import Draws
 from keras_resnet.learning.augmentation.layer import Augmentation, as_before, count_and_sizes
@@ -62,20 +63,12 @@ class RandomErasing(Augmentation):
         fits = (heights < high) & (widths < wide)
         first = ops.cast(fits & (ops.cumsum(ops.cast(fits, "int32"), axis=1) == 1), "float32")  # 1 at the first that fits
         box_height, box_width = ops.sum(heights * first, axis=1), ops.sum(widths * first, axis=1)
-        top = draws.below(high - box_height + 1, count)
-        left = draws.below(wide - box_width + 1, count)
+        top = ops.cast(draws.below(high - box_height + 1, count), "float32")
+        left = ops.cast(draws.below(wide - box_width + 1, count), "float32")
         happens = draws.happens(self.chance, count, 1, 1, 1)
-        down = _between(ops.arange(height, dtype="int32"), top, box_height)
-        across = _between(ops.arange(width, dtype="int32"), left, box_width)
-        box = down[:, :, None, None] & across[:, None, :, None] & happens
+        box = boxes(height, width, top, top + box_height, left, left + box_width) & happens
         values: Any = draws.normal(count, height, width, images.shape[-1]) if self.fill == "normal" else float(self.fill)
         return as_before(ops.where(box, values, ops.cast(images, "float32")), images)
 
     def get_config(self) -> dict:
         return {**super().get_config(), "chance": self.chance, "area": self.area, "ratio": self.ratio, "fill": self.fill}
-
-
-def _between(places: Any, first: Any, length: Any) -> Any:
-    """Which places of an axis are from `first` on within `length`, a row for each picture."""
-    first = first[:, None]
-    return (places >= first) & (places < first + ops.cast(length, "int32")[:, None])

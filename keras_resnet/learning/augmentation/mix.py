@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from keras_resnet.layers.configured import check_choice, check_count, check_number
+from keras_resnet.learning.augmentation.boxes import boxes
 from keras_resnet.learning.augmentation.draws import Draws
 from keras_resnet.learning.augmentation.layer import Augmentation, count_and_sizes
 
@@ -89,8 +90,7 @@ class Mix(Augmentation):
         area = (bottom - top) * (right - left) / ops.cast(height * width, "float32")
         mixed = draws.happens(self.chance, several)
         share = ops.where(mixed, ops.where(cuts, 1 - area, blend), 1.0)
-        down, across = _inside(height, top, bottom), _inside(width, left, right)
-        box = down[:, :, None, None] & across[:, None, :, None]
+        box = boxes(height, width, top, bottom, left, right)
         own, other = ops.cast(images, "float32"), ops.cast(ops.flip(images, axis=0), "float32")
         # Within a box the other one alone, elsewhere of a cut picture its own alone.
         weight = ops.where(ops.reshape(cuts & mixed, (-1, 1, 1, 1)), 1 - ops.cast(box, "float32"), ops.reshape(share, (-1, 1, 1, 1)))
@@ -117,8 +117,3 @@ class Mix(Augmentation):
     def get_config(self) -> dict:
         names = ("classes", "mixup", "cutmix", "switch", "chance", "smoothing", "per")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def _inside(size: Any, first: Any, end: Any) -> Any:
-    places = ops.arange(size, dtype="float32")
-    return (places >= first[:, None]) & (places < end[:, None])

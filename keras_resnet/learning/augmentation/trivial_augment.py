@@ -25,14 +25,15 @@ class TrivialAugment(operations.Operations):
     identity, auto_contrast, equalize    always alike
     rotate                               +- 135 s degrees
     shear_x, shear_y                     +- 0.99 s
-    translate_x, translate_y             +- int(32 s) pixels
+    translate_x, translate_y             +- int(32 s) pixels, 16 at s = 1/2
     color, contrast, brightness,         blended by 1 +- 0.99 s
     sharpness
     posterize                            8 - round(6 s) bits stay
     solarize                             from 255 (1 - s) on inverted
     ```
 
-    The operations are Pillow's, see `RandAugment`, which draws of others and of weaker ones.
+    torchvision moves by 15 pixels at s = 1/2, where its 32 s is 15.999999. The operations are Pillow's, see `RandAugment`, which draws of
+    others and of weaker ones.
 
     Args:
         fill: value of what comes in from outside the picture, from 0 to 255.
