@@ -19,6 +19,7 @@ from typing import NoReturn
 
 from training import fields, interrupted, recipes, run_folder
 from training.recipe import Recipe
+from training.told import exit_code
 
 
 class _Parser(argparse.ArgumentParser):
@@ -93,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> int:
         with interrupted.remembered():
             return _run(arguments)
     except BaseException as error:
-        code = _told(error)
+        code = exit_code(error, "Stopped, not within the training: what checkpoints there are is as it was.")
         if getattr(error, "of_several", False):
             if code is None:
                 traceback.print_exc()
@@ -101,23 +102,6 @@ def main(words: Sequence[str] | None = None) -> int:
         if code is None:
             raise
         return code
-
-
-def _told(error: BaseException) -> int | None:
-    """Says what is wrong, and gives the code to end with; `None` of what is a mistake of the program's."""
-    if isinstance(error, KeyboardInterrupt):
-        print("Stopped, not within the training: what checkpoints there are is as it was.", file=sys.stderr)
-        return 130
-    if isinstance(error, MemoryError):
-        print(f"error: There is not enough memory ({error}). Take smaller pictures, batches or networks.", file=sys.stderr)
-        return 1
-    if isinstance(error, interrupted.Stopped):
-        print(error, *error.__notes__, file=sys.stderr)
-        return 143
-    if isinstance(error, (ValueError, ImportError, FloatingPointError, OSError, interrupted.Lost)):
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return None
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -14,8 +14,10 @@ def blended(ones: list, others: list, share: float) -> list:
     if keras.backend.backend() == "torch":
         import torch
 
-        with torch.no_grad():
-            torch._foreach_lerp_(ones, [other.to(one.dtype) for one, other in zip(ones, others, strict=True)], share)
+        ends = [other.to(one.dtype) for one, other in zip(ones, others, strict=True)]
+        if ones:  # which PyTorch asks for
+            with torch.no_grad():
+                torch._foreach_lerp_(ones, ends, share)
         return ones
     return _together()(ones, others, ops.convert_to_tensor(share, dtype="float32"))
 

@@ -41,7 +41,8 @@ class AveragedWeights(keras.callbacks.Callback):
 
     Raises:
         ValueError: at an argument outside what is listed; from `applied`, before there are averages; from `fit`, for a model that has no
-            weights yet, as on TensorFlow one that is not built, and for several batches at once of data without a length.
+            weights yet or not all of them, as on TensorFlow one that is not built, and for several batches at once of data without a
+            length.
 
     Source: Polyak and Juditsky 1992; Tarvainen and Valpola 2017, arXiv:1703.01780; the growing momentum as in TensorFlow and timm.
     """
@@ -95,7 +96,13 @@ class AveragedWeights(keras.callbacks.Callback):
         if not updates:
             return
         momentum = math.prod(self._momentum_at(self.updates + i) for i in range(updates))
-        self._averages = blended(self._averages or [], [variable.value for variable in _averaged(self.model)], 1 - momentum)
+        averages, values = self._averages or [], [variable.value for variable in _averaged(self.model)]
+        if len(averages) != len(values):
+            raise ValueError(
+                f"The model {self.model.name!r} had {len(averages)} weights to average before its first step, and has {len(values)} now. "
+                "Build all of it first, by calling it on a batch: `model(images[:1])`."
+            )
+        self._averages = blended(averages, values, 1 - momentum)
         self.updates += updates
 
     @property
@@ -153,7 +160,7 @@ class AveragedWeights(keras.callbacks.Callback):
         state, self._begun = dict(state), None
         self.batches, self.updates = int(state.pop("batches")), int(state.pop("updates"))
         arrays = [np.array(state[name]) for name in sorted(state)]
-        self._averages = [keras.ops.convert_to_tensor(array) for array in arrays] or None
+        self._averages = [keras.ops.convert_to_tensor(array) for array in arrays] if arrays or self.updates else None
 
 
 def _averaged(model: keras.Model) -> list[keras.Variable]:

@@ -46,13 +46,52 @@ def test_degradation(tmp_path, capsys):
 
 
 def test_what_is_said_of_the_order():
-    def said(*losses: float) -> str:
-        return degradation.said(
-            {name: {"loss": loss} for name, loss in zip(("plain20", "plain56", "resnet20", "resnet56"), losses, strict=True)}
-        )
+    def said(**losses: float) -> str:
+        return degradation.said({name: {"loss": loss} for name, loss in losses.items()})
 
-    assert said(0.2, 0.4, 0.1, 0.05) == "plain56 trains worse than plain20; resnet56 better than all plain ones."
-    assert said(0.4, 0.2, 0.1, 0.3) == "plain56 trains no worse than plain20; resnet56 no better than all plain ones."
+    nan = float("nan")
+    worse = "plain56 trains worse than plain20; resnet56 better than all plain ones."
+    assert said(plain20=0.2, plain56=0.4, resnet20=0.1, resnet56=0.05) == worse
+    assert said(plain20=0.2, plain56=nan, resnet20=0.1, resnet56=0.05) == worse
+    no_worse = "plain56 trains no worse than plain20; resnet56 no better than all plain ones."
+    assert said(plain20=0.4, plain56=0.2, resnet20=0.1, resnet56=0.3) == no_worse
+    assert said(plain20=nan, plain56=nan, resnet20=0.1, resnet56=nan) == no_worse
+    assert said(plain20=0.2, resnet20=0.3, resnet110=0.1) == "resnet110 trains better than plain20."
+    assert said(plain8=0.2, resnet8=0.2) == "resnet8 trains no better than plain8."
+    assert said(resnet110=0.2) == "No plain network to compare with, as these have 56 layers at most."
+
+
+@quick_on_torch
+def test_degradation_of_one_depth(tmp_path, capsys):
+    assert main(["degradation", "--quick", "--epochs", "1", "--depths", "8", "--out", str(tmp_path / "study")]) == 0
+    assert "resnet8 trains" in (tmp_path / "study" / "degradation.md").read_text(encoding="utf-8")
+
+
+def test_what_diverged_is_above_all_others():
+    nan = float("nan")
+    networks = {"original, 8 layers": nan, "pre-activation, 8 layers": nan, "original, 14 layers": nan, "pre-activation, 14 layers": 0.2}
+    found = {name: {"loss": loss} for name, loss in networks.items()}
+    assert preactivation.said(found, (8, 14)) == "Lower training loss: neither at 8 layers, pre-activation at 14 layers."
+    found = {"A: identity": {"loss": nan}, "plain": {"loss": 0.1}, "B": {"loss": nan}}
+    assert shortcuts.said(found) == "Lower training loss than the identity: plain."
+
+
+def test_shortcuts_are_compared_with_the_identity_of_their_depth():
+    losses = {"A: identity, 8 layers": 0.2, "plain, 8 layers": 0.3, "A: identity, 14 layers": 0.4, "plain, 14 layers": 0.3}
+    found = {name: {"loss": loss} for name, loss in losses.items()}
+    assert shortcuts.said(found) == "Lower training loss than the identity: plain, 14 layers."
+
+
+def test_what_is_said_where_no_gradient_comes_back():
+    for share in (0.0, float("nan")):
+        found = {length: {"paths": 0.5, "gradient": share, "share": share} for length in range(2)}
+        assert paths.said(found) == "No gradient that could be shared out comes back."
+
+
+def test_blocks_of_one_layer_and_weights_that_are_no_numbers():
+    one = feature_reuse.summary(np.array([[1.0, 2.0], [np.nan, 1.0]]))
+    assert [name for name, value in one.items() if np.isnan(value)] == ["block's input / average", "layers far before / average"]
+    assert np.isnan(list(feature_reuse.summary(np.full((3, 3), np.nan)).values())).all()
 
 
 @quick_on_torch

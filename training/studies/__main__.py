@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from training.fields import nearest
+from training.told import exit_code
 
 STUDIES = {
     "degradation": "plain and residual networks by depth: training error",
@@ -24,7 +25,7 @@ STUDIES = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs the program; 0 if all went well, 1 at a mistake of the user's."""
+    """Runs the program; 0 if all went well, 1 at a mistake of the user's, 130 at Ctrl-C."""
     said = "; ".join(f"{name}: {what}" for name, what in STUDIES.items())
     parser = argparse.ArgumentParser(prog="python -m training.studies", description=said)
     parser.add_argument("study", nargs="?", help=", ".join(STUDIES))
@@ -49,12 +50,16 @@ def main(words: Sequence[str] | None = None) -> int:
             raise ValueError(f"Seeds and epochs are 1 or more. Received: {given}.")
         study = importlib.import_module(f"training.studies.{arguments.study}").study
         study(folder, arguments.data, quick=arguments.quick, **given)
-    except (ValueError, ImportError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    if arguments.quick:
-        page = folder / f"{arguments.study}.md"
-        page.write_text("**By --quick, with networks of a few filters: nothing here is a result.**\n\n" + page.read_text("utf-8"), "utf-8")
+        if arguments.quick:
+            page = folder / f"{arguments.study}.md"
+            page.write_text(
+                "**By --quick, with networks of a few filters: nothing here is a result.**\n\n" + page.read_text("utf-8"), "utf-8"
+            )
+    except BaseException as error:
+        code = exit_code(error, "Stopped. A study cannot be resumed: its folder has the curves so far.")
+        if code is None:
+            raise
+        return code
     print(
         f"{folder}/{arguments.study}.png, {arguments.study}.md" + (": by --quick, so nothing in it is a result" if arguments.quick else "")
     )

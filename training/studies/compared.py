@@ -169,6 +169,11 @@ def end(logs: list[Rows]) -> dict[str, float]:
     return dict(zip(("loss", "error", "test_error"), (mean["loss"] if finite else np.nan, *errors), strict=True))
 
 
+def finite(loss: float) -> float:
+    """The loss for comparing: of what diverged it is above all others."""
+    return loss if np.isfinite(loss) else np.inf
+
+
 def row(called: str, found: dict[str, float]) -> list[Any]:
     """A line of a table with the columns `ENDS`."""
     return [called, *(one if np.isfinite(one) else "diverged" for one in (found["loss"], found["error"], found["test_error"]))]

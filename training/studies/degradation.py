@@ -61,9 +61,14 @@ def study(
 
 
 def said(found: dict[str, dict[str, float]]) -> str:
-    """Whether the order of the training losses is the published one; the networks come by depth."""
-    plain, residual = ({name: end["loss"] for name, end in found.items() if name.startswith(kind)} for kind in SHORTCUTS)
-    (least, lower), *_, (most, higher) = plain.items()
-    deepest, loss = list(residual.items())[-1]
-    worse, better = "worse" if higher > lower else "no worse", "better" if loss < min(plain.values()) else "no better"
+    """Whether the order of the training losses is the published one, as far as there is one; the networks come by depth."""
+    losses = {name: compared.finite(end["loss"]) for name, end in found.items()}
+    plain, residual = ([name for name in losses if name.startswith(kind)] for kind in SHORTCUTS)
+    if not plain:
+        return f"No plain network to compare with, as these have {PLAIN_DEPTH} layers at most."
+    least, most, deepest = plain[0], plain[-1], residual[-1]
+    better = "better" if losses[deepest] < min(losses[name] for name in plain) else "no better"
+    if len(plain) == 1:
+        return f"{deepest} trains {better} than {most}."
+    worse = "worse" if losses[most] > losses[least] else "no worse"
     return f"{most} trains {worse} than {least}; {deepest} {better} than all plain ones."

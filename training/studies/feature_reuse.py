@@ -95,17 +95,24 @@ def study(
 
 
 def summary(matrix: np.ndarray) -> dict[str, float]:
-    """Ratios of mean absolute weights: what the paper's observations are about."""
+    """Ratios of mean absolute weights, what the paper's observations are about; NaN where there is nothing to compare."""
     inner = matrix[:, :-1]
-    shares = matrix / np.nanmean(matrix, axis=0)  # of each reader, over its average source
+    # Of each reader, over its average source; all NaN if the training diverged.
+    shares = np.stack([column / _mean(column) for column in matrix.T], axis=1)
     half = len(matrix) // 2
     early = [shares[source, column] for column in range(inner.shape[1]) for source in range(1, column + 1) if source <= column // 2]
     return {
-        "block's input / average": float(np.nanmean(shares[0, 1:-1])),
-        "layers far before / average": float(np.mean(early)) if early else float("nan"),
-        "least / average": float(np.nanmin(shares[:, 1:])),
+        "block's input / average": _mean(shares[0, 1:-1]),
+        "layers far before / average": _mean(np.array(early)),
+        "least / average": float(np.fmin.reduce(shares[:, 1:], axis=None)),
         "closing: last half / first half": float(matrix[-half:, -1].mean() / matrix[:half, -1].mean()),
     }
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that are numbers; NaN where none is."""
+    numbers = values[~np.isnan(values)]
+    return float(numbers.mean()) if len(numbers) else float("nan")
 
 
 def _decay(wanted: Recipe, data: str) -> float:
@@ -123,7 +130,7 @@ def _draw(path: pathlib.Path, matrices: dict[str, np.ndarray]) -> None:
 
     figure = Figure(figsize=(4.6 * len(matrices), 4.6), layout="constrained", facecolor="white")
     for number, (axes, matrix) in enumerate(zip(figure.subplots(1, len(matrices)), matrices.values()), start=1):
-        drawn = axes.imshow(matrix / np.nanmax(matrix, axis=0), cmap="jet", vmin=0, vmax=1)
+        drawn = axes.imshow(matrix / np.fmax.reduce(matrix, axis=0), cmap="jet", vmin=0, vmax=1)
         layers = matrix.shape[0] - 1
         last = "classifier" if number == len(matrices) else "transition"
         axes.set_xticks(range(layers + 1), [*map(str, range(1, layers + 1)), last], rotation=90 if layers > 9 else 45)

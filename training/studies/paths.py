@@ -128,18 +128,26 @@ def study(
     total = sum(shares[length] * norm for length, norm in mean.items()) or 1.0
     found = {length: {"paths": shares[length], "gradient": norm, "share": shares[length] * norm / total} for length, norm in mean.items()}
     _draw(folder / "paths.png", found)
-    least, most = effective(found)
-    inside = sum(found[length]["paths"] for length in range(least, most + 1))
-    gradient = sum(length * one["share"] for length, one in found.items())
     notes = [
-        f"Measured: {count} blocks, {data}, {epochs} epochs (training loss {rows[-1]['loss']:.2g}), {seeds} paths a length. 95 % of the "
-        f"gradient comes through paths of {least} to {most} blocks, {100 * inside:.3g} % of all paths. The mean path has {count / 2:g} "
-        f"blocks; the mean weighed by the gradient is {gradient:.3g}.",
+        f"Measured: {count} blocks, {data}, {epochs} epochs (training loss {rows[-1]['loss']:.2g}), {seeds} paths a length. {said(found)}",
         "Published (arXiv:1605.06431, section 5, 54 blocks, CIFAR-10): 5 to 17 blocks, 0.45 % of all paths.",
     ]
     names = ["blocks", "share of paths", "gradient of a path", "share of the gradient"]
     print(table.write(folder / "paths.md", "Paths", names, [[length, *one.values()] for length, one in found.items()], notes))
     return found
+
+
+def said(found: dict[int, dict[str, float]]) -> str:
+    """Through which paths most of the gradient comes, if any does."""
+    if not 0 < sum(one["share"] for one in found.values()) < np.inf:
+        return "No gradient that could be shared out comes back."
+    least, most = effective(found)
+    inside = sum(found[length]["paths"] for length in range(least, most + 1))
+    gradient = sum(length * one["share"] for length, one in found.items())
+    return (
+        f"95 % of the gradient comes through paths of {least} to {most} blocks, {100 * inside:.3g} % of all paths. The mean path has "
+        f"{max(found) / 2:g} blocks; the mean weighed by the gradient is {gradient:.3g}."
+    )
 
 
 def effective(found: dict[int, dict[str, float]], share: float = 0.95) -> tuple[int, int]:

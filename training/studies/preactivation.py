@@ -83,6 +83,6 @@ def said(found: dict[str, dict[str, float]], depths: Sequence[int]) -> str:
     """Which kind trains to the lower loss at each depth."""
     lower = {}
     for depth in depths:
-        losses = [found[f"{kind}, {depth} layers"]["loss"] for kind in KINDS]
-        lower[depth] = KINDS[int(np.argmin(np.nan_to_num(losses, nan=np.inf)))]
+        one, other = (compared.finite(found[f"{kind}, {depth} layers"]["loss"]) for kind in KINDS)
+        lower[depth] = "neither" if one == other else KINDS[int(other < one)]
     return f"Lower training loss: {', '.join(f'{kind} at {depth} layers' for depth, kind in lower.items())}."

@@ -85,7 +85,8 @@ def study(
 
 
 def said(found: dict[str, dict[str, float]]) -> str:
-    """Which shortcuts train to a lower loss than the identity."""
-    identity = next(one["loss"] for name, one in found.items() if name.startswith("A:"))
-    better = [name for name, one in found.items() if one["loss"] < identity]
+    """Which shortcuts train to a lower loss than the identity in a network of as many layers."""
+    losses = {name: compared.finite(one["loss"]) for name, one in found.items()}
+    identities = {name.removeprefix("A: identity"): loss for name, loss in losses.items() if name.startswith("A: identity")}
+    better = [name for name, loss in losses.items() if any(name.endswith(end) and loss < than for end, than in identities.items())]
     return f"Lower training loss than the identity: {', '.join(better) or 'none'}."

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_resnet.backend.loaders import without_numbers, worker_seed
 from keras_resnet.learning.augmentation.draws import Draws, seed_of
 
 
@@ -16,12 +17,15 @@ class Augmentation(keras.layers.Layer):
     they get there: `layer(images, training=True)` goes on in a row of random numbers, `layer.change(images, layer.draws_of(seed, epoch,
     batch))` gives the same for the same numbers. Either way the numbers are the same on every backend.
 
+    In the worker processes of PyTorch's `DataLoader` each worker goes on in a row of its own, another one each epoch; `torch.manual_seed`
+    gives them all again. In `tf.data` layers run on the TensorFlow backend alone.
+
     Args:
         seed: integer from 0 to below 2**31, or `None` for another each time.
         **kwargs: `name`, `dtype` and `trainable` of a Keras layer.
 
     Raises:
-        ValueError: at what is no batch of pictures `(n, height, width, channels)`.
+        ValueError: at what is no batch of pictures `(n, height, width, channels)`; within `tf.data` on another backend than TensorFlow.
     """
 
     def __init__(self, seed: int | None = None, **kwargs: Any):
@@ -32,9 +36,26 @@ class Augmentation(keras.layers.Layer):
         self.generator = keras.random.SeedGenerator(self.seed)
         self.built = True
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if without_numbers((args, kwargs)):  # before Keras makes tensors of the backend of them
+            raise ValueError(
+                f"{type(self).__name__} runs in tf.data on the TensorFlow backend alone. Received: tensors of tf.data on "
+                f"{keras.backend.backend()}. Augment behind the loader, `layer(batch, training=True)` of each batch of "
+                "`data.as_numpy_iterator()`, take `Batches`, or set KERAS_BACKEND=tensorflow. Of pictures with masks "
+                "PairAugmentation works on NumPy, so in `tf.numpy_function`."
+            )
+        return super().__call__(*args, **kwargs)
+
     def call(self, images: Any, training: bool | None = None) -> Any:
         self.check(images)
-        return self.change(images, Draws(self.generator.next())) if training else self.still(images)
+        return self.change(images, self._next_draws()) if training else self.still(images)
+
+    def _next_draws(self) -> Draws:
+        seed, worker = self.generator.next(), worker_seed()
+        if worker is None:
+            return Draws(seed)
+        # Each process has a copy of the generator, and begins with it anew each epoch.
+        return Draws([ops.cast(seed[i], "int32") + own for i, own in enumerate(seed_of([worker]))])
 
     def change(self, images: Any, draws: Draws) -> Any:
         """The changed batch, with these random numbers."""
