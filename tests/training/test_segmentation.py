@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 import keras_resnet
+from keras_resnet import learning, metrics
 from tests.quick import quick_on_torch
 from training import callbacks, recipes
 from training.__main__ import main
@@ -144,6 +145,24 @@ def test_what_the_network_adds_to_a_picture_is_added_before():
     assert (labels == 255).sum() == 40 * 44 - 37 * 42
     alone = network.predict(change.normalized(image)[None], verbose=0)
     np.testing.assert_allclose(network.predict(whole[None], verbose=0)[:, :37, :42], alone, atol=1e-5)
+
+
+@quick_on_torch
+def test_classes_whose_pairs_no_byte_counts():
+    """Labels come in bytes, and 20 x 20 pairs of them do not fit into one; one class is nowhere."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 19, (24, 24)).astype("uint8")
+    labels[:2] = 255
+    scores = np.eye(20, dtype="float32")[np.where(rng.random((24, 24)) < 0.5, labels % 20, rng.integers(0, 19, (24, 24)))]
+    pixels = keras.Input((24, 24, 20))
+    network = keras.Model(pixels, keras.layers.Activation("linear")(pixels))
+    found = segmentation._tested(network, learning.Pairs(scores[None], labels[None], shuffle=False), 20)
+    score = metrics.IoU(classes=20, ignore_index=255)
+    score.update_state(labels[None], scores[None])
+    assert found["confusion"] == np.asarray(keras.ops.convert_to_numpy(score.confusion_matrix())).astype(int).tolist()
+    assert found["iou"] == pytest.approx(float(score.result()), abs=1e-6)
+    assert found["iou_by_class"][19] is None
+    assert found["iou_by_class"][:19] == pytest.approx(keras.ops.convert_to_numpy(score.per_class())[:19].tolist(), abs=1e-6)
 
 
 @quick_on_torch

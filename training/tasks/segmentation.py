@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_resnet import layers, learning, losses, metrics
+from keras_resnet.learning.metrics.report import counted, overlaps
 from training.data.masks import UNCOUNTED, checked
 from training.data.stream import PairsAhead
 from training.optimization import check_shapes, network
@@ -90,9 +91,10 @@ def task(recipe: Recipe, found: dict[str, list], unread: dict[str, str], replica
     settings: dict[str, Any] = dict(repeats=repeats, seed=recipe.seed, classes=data.classes)
     batches = learning.Pairs(images, masks, changed, recipe.batch, part=replicas.part, **settings)
     size = replicas.least_test_batch  # pictures differ in size
-    test = (found["test_images"], found["test_labels"], changed.tested, size)
-    parts = (replicas.part_to_test(len(found["test_images"]), size), (0, 1))
-    validation, whole = (PairsAhead(*test, classes=data.classes, part=part) for part in parts)
+
+    def tested(part: tuple[int, int]) -> PairsAhead:
+        return PairsAhead(found["test_images"], found["test_labels"], changed.tested, size, classes=data.classes, part=part)
+
     loss = losses.DiceCrossEntropy(background=False, ignore_index=UNCOUNTED, empty="smooth", smooth=1e-5)
     score = metrics.IoU(classes=data.classes, ignore_index=UNCOUNTED)
     several = isinstance(model.output, dict)
@@ -101,10 +103,10 @@ def task(recipe: Recipe, found: dict[str, list], unread: dict[str, str], replica
         model=model,
         batches=batches,
         whole=len(images) * repeats // recipe.batch,
-        validation=validation,
+        validation=tested(replicas.part_to_test(len(found["test_images"]), size)),
         compiling=compiling,
         monitor="val_out_iou" if several else "val_iou",
-        finish=lambda folder: {**_tested(model, whole, data.classes), "unread": unread},
+        finish=lambda folder: {**_tested(model, tested((0, 1)), data.classes), "unread": unread},
         saved=lambda: from_pixels(recipe, learning.inference_model(model) if several else model, None, "softmax"),
     )
 
@@ -122,12 +124,12 @@ def _tested(model: keras.Model, pairs: learning.Pairs, classes: int) -> dict[str
         images, masks = pairs[index]
         scores = model.predict_on_batch(images)
         read = np.asarray(scores["out"] if isinstance(scores, dict) else scores).argmax(-1)
-        counts += np.bincount((masks * classes + read)[masks != UNCOUNTED], minlength=classes**2).reshape(classes, classes)
-    either = counts.sum(0) + counts.sum(1) - counts.diagonal()
-    each = [int(both) / int(count) if count else None for both, count in zip(counts.diagonal(), either, strict=True)]
+        keep = masks != UNCOUNTED
+        counts += counted(masks[keep], read[keep], classes)
+    each = [None if np.isnan(one) else float(one) for one in overlaps(counts)]
     met = [one for one in each if one is not None]
     return {
-        "iou": sum(met) / len(met) if met else None,
+        "iou": float(np.mean(met)) if met else None,
         "iou_by_class": each,
         "confusion": counts.tolist(),
         "classes": [str(label) for label in range(classes)],

@@ -73,12 +73,11 @@ def segmentation_report(
         raise ValueError(f"`names` must be {classes} different names, none of them 'mean' or 'all pixels'. Received: names={names!r}.")
     check_masks(truth, classes, ignore_index)
     check_masks(found[keep], classes)
-    pairs = truth[keep].astype("int64") * classes + found[keep].astype("int64")
-    matrix = np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    matrix = counted(truth[keep], found[keep], classes)
     right, in_truth, in_found = np.diagonal(matrix), matrix.sum(1), matrix.sum(0)
     values = np.stack(
         [
-            _share(right, in_truth + in_found - right),
+            overlaps(matrix),
             _share(2 * right, in_truth + in_found),
             _share(right, in_found),
             _share(right, in_truth),
@@ -94,6 +93,18 @@ def segmentation_report(
     overlap = float(right.sum() / (2 * total - right.sum())) if total else float("nan")
     report["all pixels"] = {"iou": overlap, "dice": accuracy, "precision": accuracy, "recall": accuracy, "pixels": total}
     return report
+
+
+def counted(truth: np.ndarray, found: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels by true class (rows) and class found (columns), of labels in range."""
+    pairs = truth.astype("int64") * classes + found.astype("int64")  # which bytes are too few for
+    return np.bincount(pairs.ravel(), minlength=classes**2).reshape(classes, classes)
+
+
+def overlaps(matrix: np.ndarray) -> np.ndarray:
+    """Intersection over union of each class, from what `counted` gives; NaN of a class that is nowhere."""
+    right = np.diagonal(matrix)
+    return _share(right, matrix.sum(1) + matrix.sum(0) - right)
 
 
 def _array(masks: Any) -> np.ndarray:
