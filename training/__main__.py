@@ -11,7 +11,6 @@ import dataclasses
 import datetime
 import os
 import pathlib
-import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -135,7 +134,7 @@ def _run(arguments: argparse.Namespace) -> int:
             asked = [setting.partition("=")[0].strip() for setting in arguments.set]
             found = run.start(recipe, dataclasses.replace(where, track=tuple(arguments.track), jit=jit), folder, asked=asked)
     except interrupted.Stopped as stopped:
-        stopped.add_note(f"Go on with: python -m training resume {shlex.quote(str(folder))}")
+        stopped.add_note(f"Go on with: python -m training {run_folder.resuming(folder)}")
         raise
     if not found:  # of several processes the first one says it
         return 0

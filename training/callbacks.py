@@ -30,13 +30,7 @@ class Log(keras.callbacks.Callback):
         self.rows = [row for row in rows(path) if row["epoch"] <= first] if first else []
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.rows.append(
-            {
-                "epoch": epoch + 1,
-                "learning_rate": last_rate(self.model.optimizer),
-                **{name: float(value) for name, value in (logs or {}).items()},
-            }
-        )
+        self.rows.append({"epoch": epoch + 1, **numbers(self.model, logs)})
         names = list(dict.fromkeys(name for row in self.rows for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -45,8 +39,13 @@ class Log(keras.callbacks.Callback):
         written(self.path, lambda place: pathlib.Path(place).write_text(text.getvalue(), encoding="utf-8"))
 
 
-def last_rate(optimizer: keras.optimizers.Optimizer) -> float:
-    """The learning rate of the last step; of the optimizer's own a schedule gives that of the next."""
+def numbers(model: keras.Model, logs: Any) -> dict[str, float]:
+    """What is kept of an epoch: the logs, and the learning rate of its last step."""
+    return {"learning_rate": _last_rate(model.optimizer), **{name: float(value) for name, value in (logs or {}).items()}}
+
+
+def _last_rate(optimizer: keras.optimizers.Optimizer) -> float:
+    """Of the optimizer's own a schedule gives the rate of the next step."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
     schedule, step = optimizer._learning_rate, keras.ops.maximum(optimizer.iterations - 1, 0)
     scheduled = isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule)

@@ -3,7 +3,6 @@
 import contextlib
 import pathlib
 import re
-import shlex
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from keras_resnet import learning
 from training.interrupted import Lost
 from training.recipe import Recipe
+from training.run_folder import resuming
 
 AGREED_EVERY = 10  # batches between two times that processes ask each other whether to stop
 
@@ -31,7 +31,7 @@ def while_all_live(replicas: learning.Replicas, folder: pathlib.Path) -> Iterato
             raise
         raise Lost(
             f"Another process of this run has ended, or did not answer in time ({' '.join(str(error).split())[:200]}). Launch all of them "
-            f"again, to go on from the last checkpoint: python -m training resume {shlex.quote(str(folder))}"
+            f"again, to go on from the last checkpoint: python -m training {resuming(folder)}"
         ) from error
 
 

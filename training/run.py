@@ -5,7 +5,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -54,7 +53,7 @@ def start(recipe: Recipe, where: Where, folder: pathlib.Path, verbose: Any = "au
 def _checked(where: Where, folder: pathlib.Path, replicas: learning.Replicas) -> None:
     if folder.exists() and replicas.is_first:
         raise ValueError(
-            f"The run folder {str(folder)!r} exists. Go on with `resume {shlex.quote(str(folder))}`, or pass another one by --out."
+            f"The run folder {str(folder)!r} exists. Go on with `{run_folder.resuming(folder)}`, or pass another one by --out."
         )
     check_values(where, "where.")
     trackers.check(where.track)

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,6 +30,11 @@ class Where:
     checkpoint_every: int | None = None  # batches; none: behind each epoch
     track: tuple[str, ...] = ()  # where the curves go besides log.csv; see `trackers`
     jit: bool | None = None  # whether the backend compiles the step; none: as Keras does, which is never on PyTorch
+
+
+def resuming(folder: pathlib.Path) -> str:
+    """What goes on with a run, as it is typed behind `python -m training`."""
+    return f"resume {shlex.quote(str(folder))}"
 
 
 def config(folder: pathlib.Path) -> dict[str, Any]:

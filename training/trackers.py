@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from keras_resnet.weights.whole_files import written
-from training.callbacks import last_rate
+from training.callbacks import numbers
 from training.run_folder import TRACKERS
 
 # Takes epochs that are complete, and their numbers by name.
@@ -51,7 +51,7 @@ class Track(keras.callbacks.Callback):
         self._open = [makers[name]() for name in self.names]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        row = {"learning_rate": last_rate(self.model.optimizer), **{name: float(value) for name, value in (logs or {}).items()}}
+        row = numbers(self.model, logs)
         for write, _ in self._open:
             write(epoch + 1, row)
 
