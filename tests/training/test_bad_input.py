@@ -114,6 +114,8 @@ def test_a_folder_that_exists(tmp_path, capsys):
     (tmp_path / "run").mkdir()
     (tmp_path / "file").write_text("mine")
     refused([*QUICK, "--out", str(tmp_path / "run")], "exists. Go on with `resume", tmp_path, capsys)
+    (tmp_path / "my run").mkdir()
+    refused([*QUICK, "--out", str(tmp_path / "my run")], f"Go on with `resume '{tmp_path / 'my run'}'`", tmp_path, capsys)
     refused([*QUICK, "--out", str(tmp_path / "file" / "run")], "cannot be made", tmp_path, capsys)
 
 
