@@ -53,9 +53,9 @@ def together(recipe: Recipe, folder: pathlib.Path) -> Iterator[learning.Replicas
             yield replicas
     except BaseException as error:
         error.of_several = replicas.processes > 1  # type: ignore[attr-defined]
+        replicas.close(together=False)
         raise
-    finally:
-        replicas.close()
+    replicas.close()
 
 
 @contextlib.contextmanager

@@ -110,6 +110,6 @@ class Engine:
             self.undivided.add(batches)
         return batches
 
-    def close(self) -> None:
-        """Unsets Keras's distribution. The processes stay connected: JAX has no other group."""
+    def close(self, together: bool = True) -> None:
+        """Unsets Keras's distribution. The processes stay connected: JAX has no other group, and waits for all when they end."""
         keras.distribution.set_distribution(self.before)

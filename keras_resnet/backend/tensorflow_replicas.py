@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.eager.context import context as of_process
 
 from keras_resnet.backend import replicas
 from keras_resnet.backend.replica_seeds import seeds_apart
@@ -58,6 +59,9 @@ def averaged(*statistics: Any) -> Any:
     return tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stop_gradient(tf.stack(statistics))))
 
 
+_meetings = itertools.count()  # of this process with the others: each has a name of its own, the same on all
+
+
 def several(devices: list | None) -> bool:
     """Whether this process was launched as one of several, or has several devices."""
     return bool(os.environ.get("TF_CONFIG")) or len(devices or tf.config.list_logical_devices("GPU")) > 1
@@ -71,7 +75,7 @@ class Engine:
     least_test_batch = 1
 
     def __init__(self, timeout: float, devices: list | None = None):
-        self.rank, self.processes = 0, 1
+        self.rank, self.processes, self.timeout = 0, 1, timeout
         if os.environ.get("TF_CONFIG"):
             self.rank, self.processes = _place(os.environ["TF_CONFIG"])
         if self.processes > 1:
@@ -147,8 +151,19 @@ class Engine:
             self.model.reset_metrics()
 
     def summed(self, array: np.ndarray) -> np.ndarray:
-        """The sum over processes."""
-        return _sum(self.strategy, tf.constant(array)).numpy() / self.local
+        """The sum over processes. None of them goes on, and perhaps ends, before all have it."""
+        total = _sum(self.strategy, tf.constant(array)).numpy() / self.local
+        self._meet()
+        return total
+
+    def _meet(self) -> None:
+        """Waits for the other processes: TensorFlow's sums are asked of each other, so one that ends takes its part from those behind it.
+
+        One that is here has what it needs of the others. So whatever ends the wait, the time or another's end, is no error of this one.
+        """
+        if self.processes > 1:
+            with contextlib.suppress(tf.errors.OpError):
+                of_process().wait_at_barrier(f"replicas {next(_meetings)}", int(1000 * self.timeout))
 
     def training(self, batches: Iterable) -> Any:
         """Batches as `fit` takes them: what each replica of this process gets, one after the other."""
@@ -209,9 +224,11 @@ class Engine:
             made._cardinality = np.int64(count)  # in steps, which Keras waits for the end of; TensorFlow counts parts
         return made
 
-    def close(self) -> None:
-        """Leaves the strategy to Python."""
+    def close(self, together: bool = True) -> None:
+        """Leaves the strategy to Python, and the other processes when they do so too."""
         self.seeds_alike()
+        if together:
+            self._meet()
 
 
 def _number() -> Any:

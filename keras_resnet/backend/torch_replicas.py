@@ -127,8 +127,8 @@ class Engine:
         """Batches of `size` as `fit` takes them for `validation_data`; `count` are the examples of all."""
         return batches
 
-    def close(self) -> None:
-        """Ends the group that this started."""
+    def close(self, together: bool = True) -> None:
+        """Ends the group that this started. None has to wait: what a process owes to others of a sum it has sent by then."""
         self.seeds_alike()
         if self.mine and dist.is_initialized():
             dist.destroy_process_group()

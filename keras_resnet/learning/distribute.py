@@ -31,6 +31,7 @@ def distribute(sync_norm: bool = False, kind: str = "data", devices: list | None
     replicas.adopt(model)
     data = keras_resnet.learning.Batches(images, labels, batch_size=256, part=replicas.part, drop_remainder=True)
     model.fit(replicas.training(data), steps_per_epoch=len(data), epochs=90, verbose=2 if replicas.is_first else 0)
+    replicas.close()
     ```
 
     Each replica is a device with a copy of the model and its part of every batch; a step is that of the batch as a whole. Dropout and its
@@ -247,12 +248,20 @@ class Replicas:
             return feeding.of_any_size(batches) if getattr(batches, "any_size", False) else batches
         return self._engine.testing(batches, *_sizes(batches))
 
-    def close(self) -> None:
-        """Ends training together. The process is then one by itself."""
+    def close(self, together: bool = True) -> None:
+        """Ends training together. The process is then one by itself.
+
+        On TensorFlow several processes do so at once, and each waits for the last, at most `timeout` seconds: one that ended sooner would
+        break off what others still ask of it.
+
+        Args:
+            together: whether the others come here, too; False where this process has failed, so that it leaves without them.
+        """
+        check_flag("together", together)
         known.train_as(known.Replicas())
         if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+            engine, self._engine = self._engine, None
+            engine.close(together)
 
 
 def _sizes(batches: Any) -> tuple[int, int]:

@@ -55,4 +55,3 @@ def main(folder: str, devices: list[str]) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2:])
-    os._exit(0)  # TensorFlow's collectives may keep a process from ending
