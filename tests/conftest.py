@@ -26,6 +26,17 @@ def seeded():
     keras.utils.set_random_seed(0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory):
+    """On JAX what was compiled for one test is there for the next: a folder for each worker, as JAX locks none."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 @pytest.fixture(autouse=True)
 def compile_fast(request):
     """In these folders' tests, on JAX, XLA does not optimize: nearly all their time would be compilation."""
@@ -38,6 +49,7 @@ def compile_fast(request):
         "models",
         "tests",
         "training",
+        "vision",
         "weights",
     ):
         yield
